@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import ray
 
 from pipelines.cluster import ray_session
-from pipelines.learning import certified_tasks
+from pipelines.learning import ask_for_tasks
 from pipelines.progress import Phase, Progress
 from pipelines.report import estimates_table
 from pipelines.rollouts import Rollouts, RolloutSettings, open_rollouts
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
 from pipelines.statistics import pass_rate
+from pipelines.structured import plain
 from pipelines.train import RL_ERRORS
 from rewards.composition import CompositeReward, RewardConfig
 from rl.policy.source import PolicyConfig, read_dialect
 from rl.rollout.error_budget import ErrorBudget
 from simulators.pool import EnvironmentPool
+from simulators.synthesis import ScriptedPolicy
 from simulators.tasks.stream import TaskStream
 from simulators.worlds import load
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, from_row, to_row
@@ -38,7 +41,6 @@ __all__ = ["RULERS", "Evaluate", "Examination", "examine", "examine_all", "held_
 
 RULERS = ("oracle", "null", "always_refuse", "always_act")
 """Scripted agents that every set is played by."""
-_CHUNK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ def run(config: Evaluate, run: RunDirectory) -> dict[str, Any]:
 
 
 async def _evaluate(config: Evaluate, run: RunDirectory, progress: Progress) -> dict[str, Any]:
-    sets = held_out_tasks(config.examination, config.count, config.seed, config.rewards, progress)
+    sets = held_out_tasks(config.examination, config.count, config, progress)
     rulers = await measure_rulers(sets, config, progress)
     async with open_rollouts(config.rollouts, config.policy, progress) as rollouts:
         found = await examine_all(rollouts, sets, config, progress, "policy", run.path / "rollouts")
@@ -112,10 +114,12 @@ async def _evaluate(config: Evaluate, run: RunDirectory, progress: Progress) -> 
     }
 
 
-def held_out_tasks(
-    examination: Examination, count: int, seed: int, rewards: RewardConfig, progress: Progress
-) -> dict[str, list[Task]]:
-    """The sets of tasks by name: ``held_out``, then those reported apart."""
+def held_out_tasks(examination: Examination, count: int, config: Any, progress: Progress) -> dict[str, list[Task]]:
+    """The sets of tasks by name: ``held_out``, then those reported apart.
+
+    Args:
+        config: a command's configuration with `seed`, `rewards` and `workers`.
+    """
     streams = {"held_out": (examination.tasks, count)}
     if examination.unseen_world is not None and examination.unseen_count:
         unseen = replace(examination.tasks, worlds=(examination.unseen_world,))
@@ -127,10 +131,11 @@ def held_out_tasks(
     with progress.phase("tasks", sum(number for _, number in streams.values()), "tasks") as phase:
         for name, (stream, number) in streams.items():
             sets[name] = []
-            for start in range(0, number, _CHUNK):
-                numbers = range(start, min(start + _CHUNK, number))
-                sets[name] += certified_tasks(stream, numbers, seed, "held_out", rewards)
-                phase.advance(len(numbers))
+            for part in ask_for_tasks(
+                stream, range(number), config.seed, "held_out", config.rewards, parts=config.workers
+            ):
+                sets[name] += ray.get(part)
+                phase.update(sum(map(len, sets.values())))
     return sets
 
 
@@ -195,18 +200,29 @@ async def examine(
 
 
 async def measure_rulers(
-    sets: Mapping[str, Sequence[Task]], config: Any, progress: Progress
+    sets: Mapping[str, Sequence[Task]], config: Any, progress: Progress, teacher: ScriptedPolicy | None = None
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Pass rates of the oracle and of agents that understand nothing, by set and ruler, under the policy's own turn limit."""
+    """Pass rates of the oracle and of agents that understand nothing, by set and ruler, under the policy's own turn limit.
+
+    Args:
+        config: a command's configuration with `seed`, `rewards` and `rollouts`.
+        teacher: who demonstrated, to be measured as well, on the headline tasks.
+    """
     reward = CompositeReward(config.rewards)
     limits = replace(config.rollouts.pool, max_turns=config.rollouts.limits.max_turns)
     found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in sets}
+    due: list[tuple[str, str, dict[str, Any]]] = [
+        (name, kind, {"kind": kind}) for name, kind in itertools.product(sets, RULERS)
+    ]
+    if teacher is not None:
+        due.append(("held_out", "teacher", plain(teacher) | {"run_seed": config.seed}))
     with (
-        progress.phase("rulers", len(RULERS) * sum(map(len, sets.values())), "episodes") as phase,
+        progress.phase("rulers", sum(len(sets[name]) for name, _, _ in due), "episodes") as phase,
         EnvironmentPool(limits) as pool,
     ):
-        for (name, tasks), kind in itertools.product(sets.items(), RULERS):
-            items = [(task, derive_seed(config.seed, "ruler", task.id), {"kind": kind}) for task in tasks]
+        for name, kind, agent in due:
+            tasks = sets[name]
+            items = [(task, derive_seed(config.seed, "ruler", task.id), agent) for task in tasks]
             judged = []
             for task, (messages, _, outcome) in zip(tasks, await pool.play_many(items), strict=True):
                 about = {"world": task.world}

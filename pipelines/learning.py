@@ -37,7 +37,7 @@ from trajectories.seeds import derive_seed
 from trajectories.tasks import Split, Task
 from trajectories.trajectory import Sampling, Trajectory
 
-__all__ = ["LearningSettings", "certified_tasks", "learn"]
+__all__ = ["LearningSettings", "ask_for_tasks", "learn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class LearningSettings:
     shuffle_advantages: bool = False
     """A control: advantages are dealt out anew inside each group, so that nothing is left to learn from."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    """Objective, optimizer, batches; trainer.schedule runs over `steps`, whatever its own total."""
+    """Objective, optimizer, batches; trainer.schedule runs over `steps`."""
     placement: Placement = field(default_factory=Placement)
     """Trainer processes."""
     checkpoint_every: int = 10
@@ -73,6 +73,8 @@ class LearningSettings:
             raise ValueError(f"group_size: an advantage needs at least 2 rollouts of a task, not {self.group_size}")
         if self.temperature <= 0:
             raise ValueError(f"temperature: must be above 0, not {self.temperature}")
+        if self.trainer.schedule.total is not None:
+            raise ValueError("trainer.schedule.total: the schedule runs over `steps`; leave this null")
         ErrorBudget(self.error_budget)
 
 
@@ -86,8 +88,12 @@ async def learn(
     progress: Progress,
     *,
     seed: int,
+    workers: int,
 ) -> dict[str, Any]:
     """Train the policy that `rollouts` serves; its successor is in the engine and in ``<run>/policy`` afterwards.
+
+    Args:
+        workers: processes that make tasks side by side, for the next iteration while this one runs.
 
     Raises:
         WeightSyncError, LogProbabilityError: engine and trainer are not the same policy; nothing was learnt from it.
@@ -107,7 +113,7 @@ async def learn(
         else:
             await prove_engine(rollouts.engine, trainer, derive_seed(seed, "probe", 0))
         run.events.rewind(tally.step + 1)
-        batches = _task_batches(settings, stream, rewards, seed, tally.step)
+        batches = _task_batches(settings, stream, rewards, seed, tally.step, workers)
         with record, progress.phase("learn", settings.steps, "steps") as phase:
             phase.start_from(tally.step)
             for step in range(tally.step + 1, settings.steps + 1):
@@ -153,11 +159,14 @@ async def learn(
         await trainer.close()
 
 
-def certified_tasks(
-    stream: TaskStream, numbers: Sequence[int], seed: int, split: Split, rewards: RewardConfig
-) -> list[Task]:
-    """The certified tasks of these numbers, made by one worker on a running Ray."""
-    return ray.get(_make_tasks.remote(stream, list(numbers), seed, split, rewards))
+def ask_for_tasks(
+    stream: TaskStream, numbers: Sequence[int], seed: int, split: Split, rewards: RewardConfig, *, parts: int
+) -> list[ray.ObjectRef]:
+    """Promises of the certified tasks of these numbers: lists that follow one another, made side by side on a running
+    Ray."""
+    size = math.ceil(len(numbers) / parts)
+    chunks = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+    return [_make_tasks.remote(stream, chunk, seed, split, rewards) for chunk in chunks]
 
 
 @ray.remote(num_cpus=1)
@@ -166,19 +175,19 @@ def _make_tasks(stream: TaskStream, numbers: list[int], seed: int, split: Split,
 
 
 def _task_batches(
-    settings: LearningSettings, stream: TaskStream, rewards: RewardConfig, seed: int, done: int
+    settings: LearningSettings, stream: TaskStream, rewards: RewardConfig, seed: int, done: int, workers: int
 ) -> Iterator[list[Task]]:
     """The tasks of each iteration after `done`; those of the next one are made while this one runs."""
     size = settings.prompts_per_step
 
-    def ask(step: int) -> ray.ObjectRef:
+    def ask(step: int) -> list[ray.ObjectRef]:
         # A seed of its own: the tasks of reinforcement learning are not those of the demonstrations.
-        numbers = list(range((step - 1) * size, step * size))
-        return _make_tasks.remote(stream, numbers, derive_seed(seed, "learning"), "train", rewards)
+        numbers = range((step - 1) * size, step * size)
+        return ask_for_tasks(stream, numbers, derive_seed(seed, "learning"), "train", rewards, parts=workers)
 
-    coming = ask(done + 1) if done < settings.steps else None
+    coming = ask(done + 1) if done < settings.steps else []
     for step in range(done + 1, settings.steps + 1):
-        tasks = ray.get(coming)
+        tasks = [task for part in ray.get(coming) for task in part]
         if step < settings.steps:
             coming = ask(step + 1)
         yield tasks

@@ -5,20 +5,24 @@ one sub-goal per task, its record named by id: look it up, decide by the policy 
 """
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.cluster import ray_session
+from pipelines.errors import UserError
 from pipelines.evaluate import Examination, by_world, examine_all, held_out_tasks, measure_rulers, pass_values, passes
 from pipelines.learning import LearningSettings, learn
 from pipelines.progress import Progress
 from pipelines.quickstart_report import write_report
 from pipelines.rollouts import RolloutSettings, open_rollouts
-from pipelines.run_directory import RunDirectory
+from pipelines.run_directory import RunDirectory, require_same_settings
 from pipelines.schema import Command, register
 from pipelines.sft import cold_start
 from pipelines.statistics import paired_difference
+from pipelines.structured import plain
 from pipelines.synthesize import Synthesize, make_dataset
 from pipelines.train import RL_ERRORS
 from rewards.composition import RewardConfig
@@ -31,6 +35,7 @@ from trajectories.trajectory import Trajectory
 
 __all__ = ["Quickstart"]
 
+_BEFORE_LEARNING = ("synthesize", "sft", "examined/before")
 _PHASES = ("synthesize", "cold start", "tasks", "rulers", "start engine", "examine before", "learn", "examine after", "report")
 
 
@@ -51,6 +56,9 @@ class Quickstart(Command):
     rewards: RewardConfig = field(default_factory=RewardConfig)
     sft: SFTSettings = field(default_factory=SFTSettings)
     """The cold start."""
+    cold_start: str | None = None
+    """Directory of a quickstart of the same settings, `learning` aside, whose demonstrations, cold start and examination
+    before learning are taken over instead of made again; null makes them. For comparing ways of learning."""
     rollouts: RolloutSettings = field(default_factory=RolloutSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     """Reinforcement learning."""
@@ -62,12 +70,16 @@ class Quickstart(Command):
         for key in ("demonstrations", "held_out"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: must be at least 1, not {getattr(self, key)}")
+        if self.examination.tasks not in (TaskStream(), self.tasks):
+            raise ValueError("examination.tasks: the quickstart examines on `tasks`; set that one")
         replace(self.examination, tasks=self.tasks)
 
 
 def run(config: Quickstart, run: RunDirectory) -> dict[str, Any]:
     """`orrery quickstart`."""
     progress = Progress(_PHASES)
+    if config.cold_start is not None:
+        _take_over(Path(config.cold_start), run)
     with ray_session(config.workers):
         dataset = _demonstrations(config, run, progress)
         learnt = _cold_start(config, run, progress)
@@ -92,6 +104,16 @@ def run(config: Quickstart, run: RunDirectory) -> dict[str, Any]:
         f"Done in {summary['seconds'] / 60:.1f} minutes; read {run.shown_path}/report.md"
     )
     return summary
+
+
+def _take_over(source: Path, run: RunDirectory) -> None:
+    """Copy what another run did before learning; `check` has looked at it."""
+    for name in _BEFORE_LEARNING:
+        if not (run.path / name).exists():
+            copy = run.file(f"{name}.copy")
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(source / name, copy)
+            copy.rename(run.path / name)
 
 
 def _demonstrations(config: Quickstart, run: RunDirectory, progress: Progress) -> dict[str, Any]:
@@ -123,13 +145,21 @@ async def _learn_and_measure(
 ) -> dict[str, Any]:
     policy = replace(config.policy, path=str(run.path / "sft" / "policy"))
     examination = replace(config.examination, tasks=config.tasks)
-    sets = held_out_tasks(examination, config.held_out, config.seed, config.rewards, progress)
-    rulers = await measure_rulers(sets, config, progress)
+    sets = held_out_tasks(examination, config.held_out, config, progress)
+    rulers = await measure_rulers(sets, config, progress, config.teacher)
     async with open_rollouts(config.rollouts, policy, progress) as rollouts:
         before = await examine_all(rollouts, sets, config, progress, "examine before", run.path / "examined" / "before")
         rollouts.reset_meter()
         summary = await learn(
-            config.learning, policy, config.tasks, config.rewards, rollouts, run, progress, seed=config.seed
+            config.learning,
+            policy,
+            config.tasks,
+            config.rewards,
+            rollouts,
+            run,
+            progress,
+            seed=config.seed,
+            workers=config.workers,
         )
         after = await examine_all(rollouts, sets, config, progress, "examine after", run.path / "examined" / "after")
     summary["policy"] = learnt["policy"]
@@ -165,11 +195,23 @@ def _shown(estimate: dict[str, Any], sign: str = "") -> str:
 
 
 def check(config: Quickstart) -> None:
-    """The worlds are there, and the policy if one is named."""
+    """The worlds are there, and the policy and the cold start if they are named."""
     for world in (*config.tasks.worlds, *filter(None, [config.examination.unseen_world])):
         load(world)
     if config.policy.path is not None:
         read_dialect(config.policy)
+    if config.cold_start is not None:
+        _check_cold_start(config, Path(config.cold_start))
+
+
+def _check_cold_start(config: Quickstart, source: Path) -> None:
+    """A cold start that may be taken over was made with the same settings, and came as far as the first examination."""
+    if not (source / "config.yaml").is_file():
+        raise UserError(f"cold_start: {source} holds no run")
+    settings = plain(config)
+    require_same_settings(source, "quickstart", settings, free=("learning", "cold_start"), advice="leave cold_start out")
+    if not (source / "examined" / "before" / "greedy.manifest.json").is_file():
+        raise UserError(f"cold_start: {source} did not come as far as its first examination")
 
 
 register("quickstart", Quickstart, run, check=check, user_errors=RL_ERRORS)

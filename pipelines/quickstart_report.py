@@ -34,6 +34,7 @@ def write_report(
     )
     agents = {
         "oracle": held["oracle"],
+        "teacher": held["teacher"],
         "after reinforcement learning": held["rl"],
         "after the cold start": held["sft"],
         "always act": held["always_act"],

@@ -34,6 +34,8 @@ class RolloutSettings:
     def __post_init__(self) -> None:
         if self.in_flight < 1:
             raise ValueError(f"in_flight: must be at least 1, not {self.in_flight}")
+        if self.pool.max_turns not in (PoolConfig().max_turns, self.limits.max_turns):
+            raise ValueError("pool.max_turns: limits.max_turns goes for the environments too; set that one")
         if self.limits.max_tokens > self.engine.max_model_len:
             raise ValueError(
                 f"limits.max_tokens: {self.limits.max_tokens} tokens do not fit engine.max_model_len="

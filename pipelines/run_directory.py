@@ -16,7 +16,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from pipelines.errors import UserError
 from pipelines.structured import plain
 from pipelines.tensorboard import EventWriter
 
-__all__ = ["RunDirectory", "link_latest", "new_default_path", "write_atomically"]
+__all__ = ["RunDirectory", "link_latest", "new_default_path", "require_same_settings", "write_atomically"]
 
 OUTPUTS = Path("outputs")
 # These say where and how fast, not what: a run may be continued under other values.
@@ -84,7 +84,7 @@ class RunDirectory:
         run._closing.enter_context(_lock(path))
         try:
             if held:
-                _require_same(path, command, config)
+                require_same_settings(path, command, config)
             else:
                 text = yaml.safe_dump({"command": command, **plain(config)}, sort_keys=False, allow_unicode=True)
                 write_atomically(path / "config.yaml", text)
@@ -207,16 +207,27 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _require_same(path: Path, command: str, config: Mapping[str, Any]) -> None:
+def require_same_settings(
+    path: Path, command: str, config: Mapping[str, Any], *, free: Collection[str] = (), advice: str = _ELSEWHERE
+) -> None:
+    """Check that the run in `path` was started with these settings.
+
+    Args:
+        free: top-level keys that may differ, beside those that change no result.
+        advice: what else the user can do.
+
+    Raises:
+        UserError: a run of another command, or another value of a key; names the keys.
+    """
     stored = yaml.safe_load((path / "config.yaml").read_text())
     if stored.pop("command", None) != command:
-        raise UserError(f"{path} holds a run of another command; {_ELSEWHERE}")
+        raise UserError(f"{path} holds a run of another command; {advice}")
     before, now = dict(_flat(stored)), dict(_flat(plain(config)))
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    differing = [key for key in different if key.split(".")[0] not in _FREE_KEYS]
+    differing = [key for key in different if key.split(".")[0] not in (*_FREE_KEYS, *free)]
     if differing:
         shown = ", ".join(f"{key} (was {before.get(key)}, now {now.get(key)})" for key in differing[:5])
-        raise UserError(f"{path} was started with other settings: {shown}; give the same ones, or {_ELSEWHERE}")
+        raise UserError(f"{path} was started with other settings: {shown}; give the same ones, or {advice}")
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

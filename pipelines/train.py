@@ -73,7 +73,15 @@ def run(config: Train, run: RunDirectory) -> dict[str, Any]:
 async def _train(config: Train, run: RunDirectory, progress: Progress) -> dict[str, Any]:
     async with open_rollouts(config.rollouts, config.policy, progress) as rollouts:
         return await learn(
-            config.learning, config.policy, config.tasks, config.rewards, rollouts, run, progress, seed=config.seed
+            config.learning,
+            config.policy,
+            config.tasks,
+            config.rewards,
+            rollouts,
+            run,
+            progress,
+            seed=config.seed,
+            workers=config.workers,
         )
 
 

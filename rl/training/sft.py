@@ -5,6 +5,7 @@ the batch. Demonstrations arrive tokenised; they are packed without padding and 
 by the seed; a budget in steps makes a run repeatable, a budget in seconds makes it punctual.
 """
 
+import operator
 import os
 import tempfile
 import time
@@ -68,12 +69,13 @@ class SFTSettings:
             "warmup": (0 <= self.warmup < 1, "in [0, 1)"),
             "max_grad_norm": (self.max_grad_norm >= 0, "at least 0"),
             "autocast": (self.autocast in ("float32", "bfloat16"), '"float32" or "bfloat16"'),
+            "optimizer.qk_clip_threshold": (self.optimizer.qk_clip_threshold is None, "null: the cold start does not clip"),
             "deepspeed": (is_supported(self.deepspeed), SUPPORTED),
             "log_every": (self.log_every >= 1, "at least 1"),
         }
         for key, (good, wanted) in checks.items():
             if not good:
-                raise ValueError(f"sft.{key} must be {wanted}, not {getattr(self, key)!r}")
+                raise ValueError(f"sft.{key} must be {wanted}, not {operator.attrgetter(key)(self)!r}")
 
 
 @dataclass(frozen=True, slots=True)

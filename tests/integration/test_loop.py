@@ -145,7 +145,7 @@ def test_the_summary_holds_every_figure_of_the_quickstart(quickstart: Path) -> N
     assert summary["dataset"]["rows"] == 300 and summary["dataset"]["shards"] == 1
     held = summary["held_out"]
     assert held["tasks"] == 24
-    for name in ("sft", "rl", "oracle", "null", "always_refuse", "always_act"):
+    for name in ("sft", "rl", "oracle", "teacher", "null", "always_refuse", "always_act"):
         low, high = held[name]["ci95"]
         assert 0 <= low <= held[name]["pass"] <= high <= 1, name
     low, high = held["difference"]["ci95"]
@@ -283,6 +283,25 @@ def test_evaluate_measures_a_policy_between_its_rulers(policy: Path, shell: Shel
     assert len(list(read(shell.directory / "evaluated/rollouts", "held_out"))) == 12
     status, printed = shell.run("evaluate", "count=12", f"policy.path={policy}", "policy.tools_format=json")
     assert status == 2 and "policy.tools_format: " in printed and "was trained with none" in printed
+
+
+@pytest.mark.slow
+def test_controls_go_on_from_one_cold_start_and_are_examined_on_the_same_tasks(shell: Shell) -> None:
+    tiny = ["demonstrations=60", "sft.steps=10", "held_out=12", "learning.steps=2", "examination.greedy_count=3"]
+    overrides = ",".join(f'"{key}"' for key in (*tiny, *LEARNING, *ENGINE, *EXAMINATION))
+    status, printed = shell.run("controls", "out=controls", "seeds=[3]", "arms=[shuffled,more_sft]", f"overrides=[{overrides}]")
+    assert status == 0, printed
+    run = shell.directory / "controls"
+    arms = json.loads((run / "summary.json").read_text())["arms"]
+    assert list(arms) == ["rl", "shuffled", "more_sft"]
+    assert len({str(arm["seeds"]["3"]["before"]) for arm in arms.values()}) == 1
+    assert all(arm["seeds"]["3"]["seconds"] > 0 for arm in arms.values())
+    first, second = (run / "seed-3" / arm / "sft/policy/model.safetensors" for arm in ("rl", "shuffled"))
+    assert first.read_bytes() == second.read_bytes()
+    weights = {(run / "seed-3" / arm / "policy/model.safetensors").read_bytes() for arm in ("rl", "shuffled")}
+    weights.add((run / "seed-3/more_sft/sft/policy/model.safetensors").read_bytes())
+    assert len(weights) == 3 and first.read_bytes() not in weights, "each arm went its own way"
+    assert "| more_sft |" in (run / "report.md").read_text()
 
 
 def test_a_truncated_shard_of_demonstrations_is_named_and_nothing_is_learnt_from_it(quickstart: Path, shell: Shell) -> None:

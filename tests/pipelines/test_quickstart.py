@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluate import passes
-from pipelines.quickstart import Quickstart, _held_out
+from pipelines.errors import UserError
+from pipelines.evaluate import Examination, passes
+from pipelines.learning import LearningSettings
+from pipelines.quickstart import Quickstart, _held_out, _take_over, check
 from pipelines.quickstart_report import _chosen, write_report
 from pipelines.run_directory import RunDirectory
+from pipelines.structured import plain
 from rewards.verifiers import verifier_for
 from simulators.tasks.stream import TaskStream
 from trajectories.messages import Message
@@ -59,7 +62,7 @@ def test_a_report_is_written_without_curves_and_without_anything_apart(tmp_path:
     verify = verifier_for("tool_use").verify
     tasks = TaskStream(worlds=("travel",)).tasks(range(2), run_seed=0, split="held_out", verify=verify)
     before, after = episodes(0, 0), [episode(1.0, "``` <|im_end|> done"), episode(0.0)]
-    rulers = {name: passes(episodes(0, 0)) for name in ("oracle", "null", "always_refuse", "always_act")}
+    rulers = {name: passes(episodes(0, 0)) for name in ("oracle", "null", "always_refuse", "always_act", "teacher")}
     summary = {
         "policy": {"parameters": 3_000_000, "active_parameters": 2_000_000},
         "held_out": _held_out(before, after, 0) | rulers,
@@ -86,3 +89,41 @@ def test_a_world_that_does_not_exist_is_refused_before_anything_starts(orrery):
     result = orrery("quickstart", "out=x", "tasks.worlds=[atlantis]", "demonstrations=4", "held_out=2")
     assert result.status == 2 and "no world 'atlantis'; give one of" in result.error
     assert "Traceback" not in result.error and not Path("x/synthesize").exists()
+
+
+def test_a_cold_start_of_other_settings_is_refused_by_the_key_that_differs(orrery):
+    with RunDirectory.open("quickstart", plain(Quickstart(demonstrations=7)), out=Path("other")):
+        pass
+    same = ("quickstart", "out=x", "cold_start=other")
+    result = orrery(*same, "demonstrations=8")
+    assert result.status == 2 and "demonstrations (was 7, now 8)" in result.error
+    assert orrery(*same[:2], "cold_start=nowhere").error.startswith("orrery quickstart: cold_start: nowhere holds no run")
+    assert not Path("x").exists()
+
+
+def test_a_cold_start_that_was_not_examined_is_refused(tmp_path: Path):
+    config = Quickstart(cold_start=str(tmp_path / "other"))
+    with RunDirectory.open("quickstart", plain(Quickstart(learning=LearningSettings(steps=3))), out=tmp_path / "other"):
+        pass
+    with pytest.raises(UserError, match="did not come as far as its first examination"):
+        check(config)
+
+
+def test_what_came_before_learning_is_taken_over_whole(tmp_path: Path):
+    source = tmp_path / "other"
+    for name in ("synthesize", "sft", "examined/before"):
+        (source / name).mkdir(parents=True)
+        (source / name / "file").write_text(name)
+    with RunDirectory.open("quickstart", {}, out=tmp_path / "run") as run:
+        run.file("sft.copy/half").write_text("of a run that was killed while it copied")
+        _take_over(source, run)
+        (source / "sft/file").write_text("changed later")
+        _take_over(source, run)
+        assert {path.name for path in run.path.iterdir() if path.is_dir()} == {"synthesize", "sft", "examined"}
+        assert [path.name for path in (run.path / "sft").iterdir()] == ["file"]
+        assert (run.path / "sft/file").read_text() == "sft"
+
+
+def test_tasks_to_be_examined_on_are_the_tasks_to_learn():
+    with pytest.raises(ValueError, match=r"examination\.tasks: .* set that one"):
+        Quickstart(examination=Examination(tasks=TaskStream(difficulty=3)))

@@ -1,0 +1,74 @@
+"""Controls are compared task by task, and start from the settings of the run that they are compared with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines import composition
+from pipelines.controls import Controls, Outcome, _over_seeds, _overrides, _summary, _typed, _write_report
+from pipelines.run_directory import RunDirectory
+from pipelines.schema import load
+from pipelines.structured import build, plain
+
+
+def outcome(after: list[float | None], before: list[float | None]) -> Outcome:
+    tasks = [f"task-{number}" for number in range(len(after))]
+    return Outcome(dict(zip(tasks, after, strict=True)), dict(zip(tasks, before, strict=True)), seconds=12.0)
+
+
+def test_a_gain_is_over_tasks_that_have_a_verdict_before_and_after():
+    one = outcome([1, 1, None, 0], [0, 1, 1, None])
+    assert one.pairs() == ([1, 1], [0, 1])
+    assert one.gain().mean == 0.5
+
+
+def test_tasks_are_paired_by_name_not_by_place():
+    one = Outcome({"a": 1.0, "b": 0.0}, {"b": 0.0, "a": 1.0}, seconds=1.0)
+    assert one.gain().mean == 0.0 and one.gain().high == 0.0
+
+
+def test_a_task_that_one_side_lacks_is_an_error_and_no_zero():
+    with pytest.raises(KeyError):
+        Outcome({"a": 1.0}, {"a": 1.0, "b": 0.0}, seconds=1.0).pairs()
+
+
+def test_the_mean_over_seeds_weighs_tasks():
+    both = [outcome([1, 1, 1, 1], [0, 0, 1, 1]), outcome([1, 0], [0, 1])]
+    assert _over_seeds(both, 0).mean == pytest.approx(2 / 6)
+    found = _summary({4: both[0], 9: both[1]}, 0)
+    assert list(found["seeds"]) == ["4", "9"] and found["seeds"]["4"]["gain"]["mean"] == 0.5
+    assert found["gain"]["mean"] == pytest.approx(2 / 6)
+
+
+def test_the_settings_of_a_run_survive_the_way_through_a_command_line():
+    quickstart = build(load("quickstart").config, composition.composed("quickstart", ["rollouts.engine.kv_cache_gb=0.25"]))
+    settings = plain(quickstart)
+    sections = {key: value for name in ("rollouts", "rewards") for key, value in _overrides(settings[name], name)}
+    again = plain(build(load("evaluate").config, composition.composed("evaluate", _typed(sections))))
+    assert again["rollouts"] == settings["rollouts"] and again["rewards"] == settings["rewards"]
+    sft = dict(_overrides(settings["sft"], "sft"))
+    assert plain(build(load("sft").config, composition.composed("sft", _typed(sft))))["sft"] == settings["sft"]
+
+
+def test_the_report_shows_every_arm_of_every_seed(tmp_path: Path):
+    config = Controls(seeds=(5,), arms=("shuffled",))
+    outcomes = {arm: {5: outcome([1.0, 0.0] * 20, [0.0, 0.0] * 20)} for arm in ("rl", "shuffled")}
+    with RunDirectory.open("controls", {}, out=tmp_path / "run") as run:
+        _write_report(run, config, outcomes, {5: {"pass": 0.65, "ci95": [0.6, 0.7]}})
+    report = (tmp_path / "run/report.md").read_text()
+    assert report.count("| shuffled |") == 2 and "+0.500 (" in report and "0.650 (0.600 to 0.700)" in report
+    json.dumps(_summary(outcomes["rl"], 0))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"seeds": ()}, "seeds: at least one"),
+        ({"seeds": (1, 1)}, "seeds: at least one, each once"),
+        ({"arms": ("dpo",)}, "arms: there is no 'dpo'; there are rl, shuffled"),
+    ],
+)
+def test_settings_that_make_no_comparison_are_refused_by_key(overrides: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        Controls(**overrides)
