@@ -23,7 +23,7 @@ from trajectories.messages import Message, ToolCall
 from trajectories.seeds import derive_rng, derive_seed
 from trajectories.tasks import Task
 
-__all__ = ["ToolCallsBenchmark", "measure"]
+__all__ = ["Call", "ToolCallsBenchmark", "measure", "plan_calls"]
 
 MIX = {"read": 0.5, "search": 0.2, "change": 0.25, "decline": 0.05}
 """Share of each kind of call."""
@@ -140,20 +140,21 @@ def _plan(chunk: Chunk) -> tuple[WorldState, list[list[Call]]]:
     world, seed, episodes, calls = chunk
     base = load(world).instantiate(seed)
     rng = derive_rng(seed, "tool-calls", world)
-    return base, [_calls(base, calls, rng) for _ in range(episodes)]
+    return base, [plan_calls(base, calls, rng) for _ in range(episodes)]
 
 
 def _messages(task: Task, count: int) -> list[Message]:
     """One assistant message per call."""
     state = load(task.world).instantiate(task.seed, task.gold.initialise)
-    calls = _calls(state, count, derive_rng(task.seed, "tool-calls", task.id))
+    calls = plan_calls(state, count, derive_rng(task.seed, "tool-calls", task.id))
     return [
         Message("assistant", tool_calls=(ToolCall(f"functions.{tool}:{index}", tool, arguments),))
         for index, (tool, arguments) in enumerate(calls)
     ]
 
 
-def _calls(state: WorldState, count: int, rng: random.Random) -> list[Call]:
+def plan_calls(state: WorldState, count: int, rng: random.Random) -> list[Call]:
+    """So many calls in the mix `MIX`, all of which fit the schemas and the records of `state`."""
     operations: dict[str, list[OperationSpec]] = {}
     for operation in state.world.operations.values():
         operations.setdefault("change" if operation.changes_state else operation.kind, []).append(operation)

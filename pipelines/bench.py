@@ -16,11 +16,13 @@ from typing import Any
 
 import ray
 
-from benchmarks import rollout, sft, tool_calls, trainer, weight_sync
+from benchmarks import environments, rollout, sft, state, tool_calls, trainer, weight_sync
+from benchmarks.environments import EnvironmentsBenchmark
 from benchmarks.figure import Figure
 from benchmarks.machine import machine_facts
 from benchmarks.rollout import RolloutBenchmark
 from benchmarks.sft import SFTBenchmark
+from benchmarks.state import StateBenchmark
 from benchmarks.tool_calls import ToolCallsBenchmark
 from benchmarks.trainer import TrainerBenchmark
 from benchmarks.weight_sync import WeightSyncBenchmark
@@ -36,13 +38,13 @@ from simulators.tasks.stream import TaskStream
 
 __all__ = ["BENCHMARKS", "Bench"]
 
-BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "sft")
+BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "sft")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Command):
     only: tuple[str, ...] = BENCHMARKS
-    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, sft."""
+    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, sft."""
     repeats: int = 5
     """Measured repeats of everything; one more, before them, warms up and is not counted."""
     quick: bool = False
@@ -57,6 +59,8 @@ class Bench(Command):
     trainer: TrainerBenchmark = field(default_factory=TrainerBenchmark)
     weight_sync: WeightSyncBenchmark = field(default_factory=WeightSyncBenchmark)
     tool_calls: ToolCallsBenchmark = field(default_factory=ToolCallsBenchmark)
+    state: StateBenchmark = field(default_factory=StateBenchmark)
+    environments: EnvironmentsBenchmark = field(default_factory=EnvironmentsBenchmark)
     sft: SFTBenchmark = field(default_factory=SFTBenchmark)
 
     def __post_init__(self) -> None:
@@ -124,6 +128,14 @@ def _tool_calls(config: Bench, workload: Workload, phase: Phase) -> list[Figure]
     return tool_calls.measure(config.tool_calls, workload, config.repeats)
 
 
+def _state(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return state.measure(config.state, config.repeats, config.seed)
+
+
+def _environments(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return environments.measure(config.environments, config.repeats, config.seed)
+
+
 def _sft(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
     demonstrations = workload.demonstrations(config.sft.sequences)
     return _apart(config, sft.measure, config.sft, workload.model, demonstrations, config.repeats, config.seed)
@@ -134,6 +146,8 @@ _MEASURES: dict[str, Callable[[Bench, Workload, Phase], list[Figure]]] = {
     "trainer": _trainer,
     "weight_sync": _weight_sync,
     "tool_calls": _tool_calls,
+    "state": _state,
+    "environments": _environments,
     "sft": _sft,
 }
 

@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any
 
-__all__ = ["canonical_json", "canonical_value", "digest"]
+__all__ = ["canonical_json", "canonical_text", "canonical_value", "digest"]
 
 
 def canonical_json(value: Any) -> str:
@@ -19,7 +19,12 @@ def canonical_json(value: Any) -> str:
         ValueError: for NaN or an infinity, which JSON cannot hold.
         TypeError: for a value that is not JSON, or a mapping with keys that are not strings.
     """
-    return json.dumps(canonical_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return canonical_text(canonical_value(value))
+
+
+def canonical_text(value: Any) -> str:
+    """As `canonical_json`, for a value that is canonical already: as `canonical_value` leaves it."""
+    return _encode(value)
 
 
 def digest(value: Any) -> str:
@@ -43,3 +48,6 @@ def canonical_value(value: Any) -> Any:
                 raise TypeError(f"JSON object keys are strings, not {type(key).__name__}: {key!r}")
         return {key: canonical_value(item) for key, item in value.items()}
     raise TypeError(f"{type(value).__name__} is not a JSON value: {value!r}")
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode

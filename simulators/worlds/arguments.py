@@ -24,7 +24,7 @@ def argument_checker(operation: OperationSpec) -> Callable[[Any], dict[str, Any]
 
     The function takes the JSON text or the object itself, and never changes what it was given.
     """
-    validator = validator_for(dict(operation.inputSchema))
+    validator = validator_for(dict(operation.inputSchema), validate_formats=True)
     accepts = validator.is_valid
 
     def check(arguments: Mapping[str, Any] | str) -> dict[str, Any]:

@@ -1,24 +1,27 @@
 """Reads the entities of a world: what records there are, what they hold, and what a fresh instance draws."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from simulators.worlds.document import Section
-from simulators.worlds.spec import EntitySpec, FieldSpec
+from simulators.worlds.fields import COUNTED, EntitySpec, FieldSpec, FieldType, is_date
 
 __all__ = ["read_entities"]
 
 SPARE: Final = 20
 """Records beyond `count` that an entity may grow by, unless its `capacity` says otherwise."""
 
-KEYS_OF_TYPE: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+KEYS_OF_TYPE: Final[Mapping[FieldType, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "enum": (("values",), ("unique", "draw")),
     "text": (("draw",), ("unique", "max_length")),
     "integer": (("minimum", "maximum"), ("unique", "draw")),
+    "money": (("minimum", "maximum"), ("unique", "draw", "currency")),
+    "quantity": (("minimum", "maximum", "unit"), ("unique", "draw")),
     "boolean": ((), ("draw",)),
+    "date": (("earliest", "latest"), ("unique", "draw")),
     "reference": (("entity",), ("unique",)),
 }
-"""Per field type: required and optional keys besides `type`."""
+"""Per field type: required and optional keys besides `type`, `nullable` and `volatile`."""
 
 
 def read_entities(section: Section) -> dict[str, EntitySpec]:
@@ -39,31 +42,48 @@ def _read_entity(name: str, section: Section, names: list[str]) -> EntitySpec:
     count = section.child("count").integer(1, room)
     capacity = part.integer(count, room) if (part := section.get("capacity")) else min(count + SPARE, room)
     fields = {field: _read_field(field, part, names) for field, part in section.child("fields").named()}
-    if not fields:
-        section.child("fields").fail("an entity has at least one field")
+    if all(field.volatile for field in fields.values()):
+        section.child("fields").fail("an entity has at least one field that is not volatile")
     return EntitySpec(name, fields, count, capacity, digits)
 
 
 def _read_field(name: str, section: Section, names: list[str]) -> FieldSpec:
     if "type" not in section.mapping():
         section.fail("missing key type")
-    kind = section.child("type").one_of(list(KEYS_OF_TYPE), "field type")
+    kind = cast(FieldType, section.child("type").one_of(list(KEYS_OF_TYPE), "field type"))
     required, optional = KEYS_OF_TYPE[kind]
-    section.check_keys(("type", *required), optional)
-    settings: dict[str, Any] = {"unique": (part := section.get("unique")) is not None and part.boolean()}
+    section.check_keys(("type", *required), (*optional, "nullable", "volatile"))
+    settings: dict[str, Any] = {
+        key: (part := section.get(key)) is not None and part.boolean() for key in ("unique", "nullable", "volatile")
+    }
     if kind == "enum":
         settings["values"] = _read_values(section.child("values"))
-    elif kind == "integer":
-        settings["minimum"] = section.child("minimum").integer()
+    elif kind in COUNTED:
+        settings["minimum"] = section.child("minimum").integer(-(2**53))
         settings["maximum"] = section.child("maximum").integer(settings["minimum"], 2**53)
+        if kind != "integer":
+            said = section.get("unit" if kind == "quantity" else "currency")
+            settings["unit"] = "EUR" if said is None else said.text()
+    elif kind == "date":
+        settings["earliest"] = _read_date(section.child("earliest"))
+        settings["latest"] = _read_date(section.child("latest"))
+        if settings["latest"] < settings["earliest"]:
+            section.child("latest").fail(f"must not be before {settings['earliest']}")
     elif kind == "text" and (part := section.get("max_length")):
         settings["max_length"] = part.integer(1, 10_000)
     elif kind == "reference":
         settings["entity"] = section.child("entity").one_of(names, "entity")
-    spec = FieldSpec(name, kind, **settings)  # type: ignore[arg-type]
+    if settings["nullable"] and settings["unique"]:
+        section.child("nullable").fail("a unique field is never null")
+    spec = FieldSpec(name, kind, **settings)
     default = {"enum": spec.values, "boolean": (False, True)}.get(kind, ())
     draw = _read_draw(section.child("draw"), spec) if "draw" in section.value else default
-    return FieldSpec(name, kind, **settings, draw=draw)  # type: ignore[arg-type]
+    return FieldSpec(name, kind, **settings, draw=draw)
+
+
+def _read_date(section: Section) -> str:
+    text = section.text()
+    return text if is_date(text) else section.fail(f"must be a date as 2026-02-28, in quotes, not {text!r}")
 
 
 def _read_values(section: Section) -> tuple[str, ...]:
@@ -83,13 +103,5 @@ def _read_draw(section: Section, spec: FieldSpec) -> tuple[Any, ...]:
 
 
 def _check_draw(field: FieldSpec, entities: Mapping[str, EntitySpec], count: int, section: Section) -> None:
-    if not field.unique:
-        return
-    if field.type == "reference":
-        available = entities[field.entity].count
-    elif field.type == "integer" and not field.draw:
-        available = field.maximum - field.minimum + 1
-    else:
-        available = len(set(field.draw)) if len(set(field.draw)) == len(field.draw) else 0
-    if available < count:
+    if field.unique and field.available({name: entity.count for name, entity in entities.items()}) < count:
         section.fail(f"a unique field of {count} records needs as many different values to draw from, each given once")

@@ -11,19 +11,8 @@ from typing import Any
 
 from simulators.worlds.arguments import argument_checker
 from simulators.worlds.effects import compile_effect
-from simulators.worlds.expressions import (
-    All,
-    Any_,
-    ArgumentOf,
-    Arithmetic,
-    Compare,
-    Condition,
-    Expression,
-    Frame,
-    Not,
-    compile_condition,
-    compile_expression,
-)  # fmt: skip
+from simulators.worlds.expressions import Expression, Frame, compile_condition, compile_expression
+from simulators.worlds.searching import compile_search
 from simulators.worlds.spec import Binding, OperationSpec, WorldSpec
 from simulators.worlds.transaction import Records, Refused, Transaction
 
@@ -64,12 +53,12 @@ def executor_of(world: WorldSpec) -> Executor:
 
 def _compile(operation: OperationSpec, world: WorldSpec) -> Operation:
     check, entities = argument_checker(operation), world.entities
-    if operation.kind == "search":
-        search = _compile_search(operation)
+    if operation.kind in ("search", "list", "compute"):
+        search = compile_search(operation)
 
         def run_search(records: Records, arguments: Any) -> tuple[dict[str, Any], Transaction]:
             transaction = Transaction(records, entities, check(arguments))
-            return {"found": search(records, transaction)}, transaction
+            return search(records, transaction), transaction
 
         return run_search
 
@@ -78,8 +67,7 @@ def _compile(operation: OperationSpec, world: WorldSpec) -> Operation:
     effects = tuple(compile_effect(effect) for effect in operation.effects)
     returns = _compile_returns(operation.returns)
 
-    def run(records: Records, arguments: Any) -> tuple[dict[str, Any], Transaction]:
-        transaction = Transaction(records, entities, check(arguments))
+    def perform(transaction: Transaction) -> dict[str, Any]:
         for name, entity, key in bindings:
             transaction.bind(name, entity, key(transaction))
         for condition, error in requirements:
@@ -87,32 +75,29 @@ def _compile(operation: OperationSpec, world: WorldSpec) -> Operation:
                 raise Refused(error)
         for effect in effects:
             effect(transaction)
-        return {name: value(transaction) for name, value in returns}, transaction
+        return {name: value(transaction) for name, value in returns}
 
-    return run
+    def run(records: Records, arguments: Any) -> tuple[dict[str, Any], Transaction]:
+        transaction = Transaction(records, entities, check(arguments))
+        return perform(transaction), transaction
 
+    if operation.kind != "batch":
+        return run
+    subject, several = operation.entity, operation.subject_argument or ""
 
-def _compile_search(operation: OperationSpec) -> Callable[[Records, Transaction], list[dict[str, Any]]]:
-    entity, limit = operation.entity, operation.limit
-    bindings, returns = _compile_bindings(operation.records), _compile_returns(operation.returns)
-    optional = {name for name, argument in operation.arguments.items() if argument.optional}
-    conditions = tuple((compile_condition(part), arguments_of(part) & optional) for part in operation.match)
+    def run_batch(records: Records, arguments: Any) -> tuple[dict[str, Any], Transaction]:
+        """One record after the other, each seeing what was done before; what is refused for one is refused for all."""
+        transaction = Transaction(records, entities, check(arguments))
+        done = []
+        for key in transaction.arguments[several]:
+            transaction.bind(subject, subject, key)
+            try:
+                done.append(perform(transaction))
+            except Refused as refusal:
+                raise Refused(f"{subject} {key}: {refusal}") from refusal
+        return {"done": done}, transaction
 
-    def search(records: Records, transaction: Transaction) -> list[dict[str, Any]]:
-        given = transaction.arguments.keys()
-        wanted = tuple(condition for condition, needed in conditions if needed <= given)
-        hits: list[dict[str, Any]] = []
-        for key in records.keys(entity):
-            transaction.bind(entity, entity, key)
-            for name, other, other_key in bindings:
-                transaction.bind(name, other, other_key(transaction))
-            if all(condition(transaction) for condition in wanted):
-                hits.append({name: value(transaction) for name, value in returns})
-                if len(hits) == limit:
-                    break
-        return hits
-
-    return search
+    return run_batch
 
 
 def _compile_bindings(bindings: tuple[Binding, ...]) -> tuple[tuple[str, str, Callable[[Frame], Any]], ...]:
@@ -121,18 +106,3 @@ def _compile_bindings(bindings: tuple[Binding, ...]) -> tuple[tuple[str, str, Ca
 
 def _compile_returns(returns: Mapping[str, Expression]) -> tuple[tuple[str, Callable[[Frame], Any]], ...]:
     return tuple((name, compile_expression(expression)) for name, expression in returns.items())
-
-
-def arguments_of(part: Condition | Expression) -> frozenset[str]:
-    """Names of the arguments that a condition or an expression uses."""
-    match part:
-        case ArgumentOf(name):
-            return frozenset((name,))
-        case Arithmetic(_, left, right) | Compare(left, _, right):
-            return arguments_of(left) | arguments_of(right)
-        case All(conditions) | Any_(conditions):
-            return frozenset().union(*(arguments_of(inner) for inner in conditions))
-        case Not(inner):
-            return arguments_of(inner)
-        case _:
-            return frozenset()

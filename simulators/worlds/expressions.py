@@ -4,6 +4,7 @@ There is no text to evaluate: every node is a frozen record, its operator is one
 checked when the world was loaded, so that evaluating a loaded expression cannot raise.
 """
 
+import datetime
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Frame(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A string, an integer, a boolean, or a tuple of them (only to the right of `in` and `not_in`)."""
+    """A string, an integer, a boolean, null, or a tuple of them (only to the right of `in` and `not_in`)."""
 
     value: Any
 
@@ -54,7 +55,7 @@ class KeyOf:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """`operator` is a key of `ARITHMETIC`; both sides are integers."""
+    """`operator` is a key of `ARITHMETIC`."""
 
     operator: str
     left: "Expression"
@@ -90,9 +91,23 @@ class Not:
 
 Condition = Compare | All | Any_ | Not
 
-ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
+def _days_after(date: str, days: int) -> str:
+    """The calendar ends at the years 1 and 9999: what lies beyond is its first or last day."""
+    day = datetime.date.fromisoformat(date).toordinal() + days
+    return datetime.date.fromordinal(min(max(day, 1), datetime.date.max.toordinal())).isoformat()
+
+
+def _days_between(first: str, second: str) -> int:
+    return datetime.date.fromisoformat(second).toordinal() - datetime.date.fromisoformat(first).toordinal()
+
+
+ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "sum": operator.add, "difference": operator.sub, "product": operator.mul,
+    "percent": lambda whole, share: whole * share // 100,
+    "days_after": _days_after, "days_between": _days_between,
 }  # fmt: skip
+"""`percent` of a whole, rounded down; `days_after` a date, so many; `days_between` two dates, below 0 when the second is
+the earlier one."""
 
 COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "at_most": operator.le, "greater": operator.gt,

@@ -1,6 +1,6 @@
 """Reads expressions, conditions and effects from a document, and checks every name and type in them.
 
-The forms: a literal; `{argument: name}`; `{field: record.field}`; `{key: record}`; `{sum|difference|product: [a, b]}`;
+The forms: a literal; `{argument: name}`; `{field: record.field}`; `{key: record}`; an arithmetic form over two, `{sum: [a, b]}`;
 `{left: a, op: equal, right: b}`; `{all: [...]}`, `{any: [...]}`, `{not: ...}`; and the effects `{set: ...}`,
 `{add: ...}`, `{create: ...}`, `{delete: ...}`. What passes here evaluates without error later.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from simulators.worlds.aggregates import FORMS, Form, Sort, Total
 from simulators.worlds.document import Section
 from simulators.worlds.effects import Add, Create, Delete, Effect, Set
 from simulators.worlds.expressions import (
@@ -26,13 +27,14 @@ from simulators.worlds.expressions import (
     Literal,
     Not,
 )  # fmt: skip
-from simulators.worlds.spec import ArgumentSpec, EntitySpec, FieldSpec
+from simulators.worlds.fields import EntitySpec, FieldSpec, base_type, is_date, is_numeric
+from simulators.worlds.spec import ArgumentSpec
 
-__all__ = ["Scope", "read_condition", "read_effect", "read_expression"]
+__all__ = ["Scope", "read_condition", "read_effect", "read_expression", "read_sort", "read_totals", "read_typed"]
 
 ORDERINGS: Final = ("less", "at_most", "greater", "at_least")
 MEMBERSHIPS: Final = ("in", "not_in")
-SCALARS: Final[Mapping[type, str]] = {str: "string", int: "integer", bool: "boolean"}
+SCALARS: Final[Mapping[type, str]] = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,11 @@ class Scope:
 
 
 def read_expression(section: Section, scope: Scope) -> tuple[Expression, str]:
-    """An expression and its static type: ``string``, ``integer``, ``boolean`` or ``key:<entity>``."""
+    """An expression and its static type, see `FieldSpec.value_type`; that of null is ``null``."""
     value = section.value
     if not isinstance(value, dict):
         if type(value) not in SCALARS:
-            section.fail(f"must be a string, an integer, true or false, or an expression, not {value!r}")
+            section.fail(f"must be a string, an integer, true, false, null, or an expression, not {value!r}")
         return Literal(value), SCALARS[type(value)]
     if len(value) != 1:
         section.fail(f"an expression has one key, one of argument, field, key, {', '.join(ARITHMETIC)}")
@@ -89,20 +91,51 @@ def read_expression(section: Section, scope: Scope) -> tuple[Expression, str]:
             inner.fail("a policy is about the fields of a record, not its key")
         return KeyOf(inner.text()), f"key:{scope.entity_of(inner.text(), inner).name}"
     if form in ARITHMETIC:
-        sides = inner.elements()
-        if len(sides) != 2:
-            inner.fail("needs a list of two expressions")
-        left, right = (read_typed(side, scope, "integer") for side in sides)
-        return Arithmetic(form, left, right), "integer"
+        return _read_arithmetic(form, inner, scope)
     inner.fail(f"unknown expression; known: argument, field, key, {', '.join(ARITHMETIC)}")
 
 
 def read_typed(section: Section, scope: Scope, expected: str) -> Expression:
-    """An expression that must have the type `expected`."""
+    """An expression that may stand where the type `expected` is needed."""
     expression, actual = read_expression(section, scope)
-    if actual != expected:
+    if not _fits(expression, actual, expected):
         section.fail(f"has type {actual} where {expected} is needed")
     return expression
+
+
+def _fits(expression: Expression, actual: str, expected: str) -> bool:
+    """Whole numbers are written as they are, and dates as text: a literal takes the type that is needed."""
+    if actual == expected or (expected.endswith("?") and actual in (base_type(expected), "null")):
+        return True
+    if not isinstance(expression, Literal):
+        return False
+    plain = base_type(expected)
+    if actual == "integer":
+        return is_numeric(plain)
+    return actual == "string" and plain == "date" and is_date(expression.value)
+
+
+def _read_arithmetic(form: str, section: Section, scope: Scope) -> tuple[Expression, str]:
+    sides = section.elements()
+    if len(sides) != 2:
+        section.fail("needs a list of two expressions")
+    first, second = sides
+    if form in ("days_after", "days_between"):
+        other, result = ("integer", "date") if form == "days_after" else ("date", "integer")
+        return Arithmetic(form, read_typed(first, scope, "date"), read_typed(second, scope, other)), result
+    left, left_type = read_expression(first, scope)
+    if form in ("product", "percent"):
+        if not is_numeric(left_type):
+            first.fail(f"has type {left_type} where a number is needed")
+        return Arithmetic(form, left, read_typed(second, scope, "integer")), left_type
+    right, right_type = read_expression(second, scope)
+    wanted = right_type if isinstance(left, Literal) else left_type
+    for side, expression, actual in ((first, left, left_type), (second, right, right_type)):
+        if not is_numeric(actual):
+            side.fail(f"has type {actual} where a number is needed")
+        if not _fits(expression, actual, wanted):
+            side.fail(f"has type {actual} where {wanted} is needed")
+    return Arithmetic(form, left, right), wanted
 
 
 def read_condition(section: Section, scope: Scope) -> Condition:
@@ -136,14 +169,45 @@ def read_effect(section: Section, scope: Scope) -> Effect:
         inner.check_keys(("record", "field", "amount"))
         record = _read_record(inner, scope)
         fields = scope.records[record].fields
-        counters = [name for name, spec in fields.items() if spec.type == "integer"]
-        name = inner.child("field").one_of(counters, "integer field")
-        return Add(record, name, read_typed(inner.child("amount"), scope, "integer"))
+        counters = [name for name, spec in fields.items() if is_numeric(spec.value_type)]
+        name = inner.child("field").one_of(counters, "numeric field")
+        return Add(record, name, read_typed(inner.child("amount"), scope, fields[name].value_type))
     if form == "set":
         inner.check_keys(("record", "fields"))
         record = _read_record(inner, scope)
         return Set(record, _read_fields(inner.child("fields"), scope, scope.records[record]))
     return _read_create(inner, scope)
+
+
+def read_sort(section: Section, scope: Scope) -> Sort:
+    """``{by: expression, descending: true}``."""
+    section.check_keys(("by",), ("descending",))
+    by, value_type = read_expression(section.child("by"), scope)
+    if not _has_order(value_type):
+        section.child("by").fail(f"has type {value_type}, which has no order")
+    return Sort(by, (part := section.get("descending")) is not None and part.boolean())
+
+
+def read_totals(section: Section, scope: Scope) -> tuple[dict[str, Total], dict[str, str]]:
+    """``{name: {count: true}}``, ``{name: {sum: expression}}``, least, most; with the type of each."""
+    totals, types = {}, {}
+    for name, part in section.named():
+        if len(part.mapping()) != 1 or next(iter(part.mapping())) not in FORMS:
+            part.fail(f"a total has one key, one of {', '.join(FORMS)}")
+        form: Form = next(form for form in FORMS if form in part.mapping())
+        inner = part.child(form)
+        if form == "count":
+            if not inner.boolean():
+                inner.fail("must be true")
+            totals[name], types[name] = Total(form, Literal(1)), "integer"
+            continue
+        expression, value_type = read_expression(inner, scope)
+        if not (is_numeric(value_type) if form == "sum" else _has_order(value_type)):
+            inner.fail(f"has type {value_type}, of which there is no {form}")
+        totals[name], types[name] = Total(form, expression), value_type if form == "sum" else f"{value_type}?"
+    if not totals:
+        section.fail("needs at least one total")
+    return totals, types
 
 
 def _read_argument(section: Section, scope: Scope) -> tuple[Expression, str]:
@@ -162,8 +226,10 @@ def _read_comparison(section: Section, scope: Scope) -> Condition:
         values = tuple(_read_member(element, left_type) for element in right.elements())
         _check_enum_values(section.child("left"), values, right, scope)
         return Compare(left, name, Literal(values))
-    if name in ORDERINGS and left_type != "integer":
-        section.child("left").fail(f"has type {left_type}, and {name} compares integers")
+    if left_type == "null":
+        section.child("left").fail("null is compared from the right")
+    if name in ORDERINGS and not (is_numeric(left_type) or left_type == "date"):
+        section.child("left").fail(f"has type {left_type}, and {name} compares numbers or dates")
     expression = read_typed(right, scope, left_type)
     if isinstance(expression, Literal):
         _check_enum_values(section.child("left"), (expression.value,), right, scope)
@@ -171,7 +237,8 @@ def _read_comparison(section: Section, scope: Scope) -> Condition:
 
 
 def _read_member(section: Section, expected: str) -> Any:
-    if SCALARS.get(type(section.value)) != expected:
+    actual = SCALARS.get(type(section.value), "")
+    if not _fits(Literal(section.value), actual, base_type(expected)):
         section.fail(f"must be a literal of type {expected}, not {section.value!r}")
     return section.value
 
@@ -217,3 +284,7 @@ def _read_create(section: Section, scope: Scope) -> Create:
         section.child("fields").fail(f"a new {entity.name} needs every field; missing: {', '.join(missing)}")
     scope.records[record] = entity
     return Create(record, entity.name, fields)
+
+
+def _has_order(value_type: str) -> bool:
+    return is_numeric(value_type) or value_type in ("date", "string")

@@ -9,31 +9,44 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from simulators.worlds.spec import EntitySpec, FieldSpec, WorldSpec
-from simulators.worlds.transaction import Fields
-from trajectories.canonical import canonical_json, canonical_value
+from simulators.worlds.fields import EntitySpec
+from simulators.worlds.spec import WorldSpec
+from simulators.worlds.transaction import Fields, Key
+from trajectories.canonical import canonical_json, canonical_text, canonical_value
 from trajectories.seeds import derive_rng
 from trajectories.tasks import RecordPatch
 
-__all__ = ["DIGEST_MODULUS", "Instance", "fresh_instance", "patched_instance", "record_hash"]
+__all__ = ["DIGEST_MODULUS", "Instance", "fresh_instance", "patched_records", "record_hash"]
 
 DIGEST_MODULUS = 1 << 256
 
 
-def record_hash(entity: str, key: str, fields: Fields) -> int:
-    """The record's share of a state's digest, in [0, 2**256): SHA-256 of its canonical content."""
-    content = canonical_json([entity, key, dict(fields)])
+def record_hash(entity: str, key: str, fields: Fields, volatile: frozenset[str] = frozenset()) -> int:
+    """The record's share of a state's digest, in [0, 2**256): SHA-256 of its canonical content, volatile fields left
+    out."""
+    counted = {name: fields[name] for name in fields if name not in volatile} if volatile else fields
+    content = canonical_text((entity, key, counted))  # what a state holds is canonical: it was checked on its way in
     return int.from_bytes(hashlib.sha256(content.encode()).digest(), "big")
 
 
 class Instance:
-    """Records by entity and key, the keys that new records get, and the hashes that digests start from."""
+    """Records by entity and key, the keys that new records get, the hashes that digests start from, and who holds what."""
 
-    __slots__ = ("_hashes", "_total", "records", "spare_keys")
+    __slots__ = ("_hashes", "_holders", "_total", "records", "spare_keys", "volatile")
 
-    def __init__(self, records: Mapping[str, Mapping[str, Fields]], spare_keys: Mapping[str, tuple[str, ...]]) -> None:
-        self.records, self.spare_keys = records, spare_keys
+    def __init__(
+        self,
+        records: Mapping[str, Mapping[str, Fields]],
+        spare_keys: Mapping[str, tuple[str, ...]],
+        volatile: Mapping[str, frozenset[str]],
+    ) -> None:
+        """Args:
+        records: by entity and key, in the order of keys.
+        volatile: names of fields that do not count, by entity.
+        """
+        self.records, self.spare_keys, self.volatile = records, spare_keys, volatile
         self._hashes: dict[tuple[str, str], int] = {}
+        self._holders: dict[tuple[str, str], dict[Any, tuple[str, ...]]] = {}
         self._total: int | None = None
 
     def hash_of(self, entity: str, key: str) -> int:
@@ -41,7 +54,7 @@ class Instance:
         known = self._hashes.get((entity, key))
         if known is None:
             fields = self.records[entity].get(key)
-            known = 0 if fields is None else record_hash(entity, key, fields)
+            known = 0 if fields is None else record_hash(entity, key, fields, self.volatile[entity])
             self._hashes[entity, key] = known
         return known
 
@@ -51,6 +64,16 @@ class Instance:
             hashes = (self.hash_of(entity, key) for entity, records in self.records.items() for key in records)
             self._total = sum(hashes) % DIGEST_MODULUS
         return self._total
+
+    def holders(self, entity: str, field: str, value: Any) -> tuple[str, ...]:
+        """Keys, in order, of the records whose field has this value. The first question about a field reads them all."""
+        index = self._holders.get((entity, field))
+        if index is None:
+            grown: dict[Any, list[str]] = {}
+            for key, fields in self.records[entity].items():
+                grown.setdefault(fields[field], []).append(key)
+            index = self._holders[entity, field] = {held: tuple(keys) for held, keys in grown.items()}
+        return index.get(value, ())
 
 
 @lru_cache(maxsize=512)
@@ -66,17 +89,16 @@ def fresh_instance(world: WorldSpec, seed: int) -> Instance:
         entity.name: _draw_records(entity, keys, derive_rng(seed, "world-fields", world.name, entity.name))
         for entity in world.entities.values()
     }
-    return Instance(records, spares)
+    return Instance(records, spares, {entity.name: entity.volatile() for entity in world.entities.values()})
 
 
-def patched_instance(world: WorldSpec, seed: int, patches: tuple[RecordPatch, ...]) -> Instance:
-    """The instance with fields of some records set. Entities without a patch are shared with the fresh one.
+def patched_records(world: WorldSpec, seed: int, patches: tuple[RecordPatch, ...]) -> Mapping[Key, Fields]:
+    """What the patched records of the instance hold: all of their fields.
 
     Raises:
         ValueError: for a patch that does not fit the world; see `WorldSpec.instantiate`.
     """
-    base = fresh_instance(world, seed)
-    return _patched(world, seed, _PatchKey(patches)) if patches else base
+    return _patched(world, seed, _PatchKey(patches)) if patches else {}
 
 
 class _PatchKey:
@@ -95,50 +117,48 @@ class _PatchKey:
         return hash(self._text)
 
 
-@lru_cache(maxsize=512)
-def _patched(world: WorldSpec, seed: int, key: _PatchKey) -> Instance:
+@lru_cache(maxsize=4096)
+def _patched(world: WorldSpec, seed: int, key: _PatchKey) -> Mapping[Key, Fields]:
     base = fresh_instance(world, seed)
-    records: dict[str, Mapping[str, Fields]] = dict(base.records)
+    found: dict[Key, Fields] = {}
     for patch in key.patches:
-        entity = world.entities.get(patch.entity)
-        where = f"world {world.name}, seed {seed}: patch of {patch.entity} {patch.key}"
-        if entity is None:
-            raise ValueError(f"{where}: no such entity; the world has {', '.join(world.entities)}")
-        if patch.key not in records[patch.entity]:
-            raise ValueError(f"{where}: no such record; this instance has {', '.join(sorted(records[patch.entity]))}")
-        changed = {name: canonical_value(value) for name, value in patch.fields.items()}
-        for name, value in changed.items():
-            problem = _patch_problem(entity, patch.key, name, value, records)
-            if problem:
-                raise ValueError(f"{where}: {problem}")
-        patched = {**records[patch.entity][patch.key], **changed}
-        records[patch.entity] = {**records[patch.entity], patch.key: patched}
-    return Instance(records, base.spare_keys)
+        place = patch.entity, patch.key
+        records = base.records.get(patch.entity)
+        problem = None
+        if records is None:
+            problem = f"no such entity; the world has {', '.join(world.entities)}"
+        elif patch.key not in records:
+            problem = f"no such record; this instance has {', '.join(sorted(records)[:20])}"
+        else:
+            changed = {name: canonical_value(value) for name, value in patch.fields.items()}
+            problems = (_patch_problem(world, base, found, place, name, value) for name, value in changed.items())
+            problem = next(filter(None, problems), None)
+            found[place] = {**found.get(place, records[patch.key]), **changed}
+        if problem:
+            raise ValueError(f"world {world.name}, seed {seed}: patch of {patch.entity} {patch.key}: {problem}")
+    return found
 
 
 def _patch_problem(
-    entity: EntitySpec, key: str, name: str, value: Any, records: Mapping[str, Mapping[str, Fields]]
+    world: WorldSpec, base: Instance, found: Mapping[Key, Fields], place: Key, name: str, value: Any
 ) -> str | None:
+    entity = world.entities[place[0]]
     spec = entity.fields.get(name)
     if spec is None:
         return f"no field {name}; {entity.name} has {', '.join(entity.fields)}"
-    if spec.type == "reference" and value not in records[spec.entity]:
+    if (problem := spec.problem(value)) is not None:
+        return problem
+    if spec.type == "reference" and value is not None and value not in base.records[spec.entity]:
         return f"{name} names no {spec.entity}: {value!r}"
-    if spec.unique and any(fields[name] == value for other, fields in records[entity.name].items() if other != key):
-        return f"another {entity.name} has this {name}; patch that one first"
-    return spec.problem(value)
+    if spec.unique and value is not None:
+        holders = {key for key in base.holders(entity.name, name, value) if (entity.name, key) not in found}
+        holders |= {key for (kind, key), fields in found.items() if kind == entity.name and fields[name] == value}
+        if holders - {place[1]}:
+            return f"another {entity.name} has this {name}; patch that one first"
+    return None
 
 
 def _draw_records(entity: EntitySpec, keys: Mapping[str, list[str]], rng: random.Random) -> dict[str, Fields]:
-    columns = {field.name: _draw_column(field, entity.count, keys, rng) for field in entity.fields.values()}
+    columns = {field.name: field.drawn(entity.count, keys, rng) for field in entity.fields.values()}
     rows = ({name: column[index] for name, column in columns.items()} for index in range(entity.count))
     return dict(sorted(zip(keys[entity.name], rows, strict=True)))
-
-
-def _draw_column(field: FieldSpec, count: int, keys: Mapping[str, list[str]], rng: random.Random) -> list[Any]:
-    pool: list[Any] | tuple[Any, ...] | range = field.draw
-    if field.type == "reference":
-        pool = keys[field.entity]
-    elif field.type == "integer" and not pool:
-        pool = range(field.minimum, field.maximum + 1)
-    return rng.sample(pool, count) if field.unique else [rng.choice(pool) for _ in range(count)]

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from simulators.worlds.document import Section, WorldSpecError, read_document
 from simulators.worlds.entities import read_entities
+from simulators.worlds.fields import EntitySpec, is_numeric
 from simulators.worlds.grammar import Scope, read_condition
+from simulators.worlds.invariants import InvariantSpec
 from simulators.worlds.operations import read_operations
-from simulators.worlds.spec import EntitySpec, OperationSpec, PolicySpec, WorldSpec
+from simulators.worlds.spec import OperationSpec, PolicySpec, WorldSpec
 
 __all__ = ["load", "names", "parse"]
 
@@ -59,7 +61,7 @@ def _load(path: Path, changed: int) -> WorldSpec:
 
 
 def _read_world(top: Section) -> WorldSpec:
-    top.check_keys(("name", "title", "instructions", "entities", "operations", "policies"))
+    top.check_keys(("name", "title", "instructions", "entities", "operations", "policies"), ("invariants",))
     entities = read_entities(top.child("entities"))
     reasons = _reasons(top.child("policies"))
     operations = read_operations(top.child("operations"), entities, reasons)
@@ -73,6 +75,7 @@ def _read_world(top: Section) -> WorldSpec:
         entities=entities,
         operations=operations,
         policies=_read_policies(top.child("policies"), entities, operations, declining[0]),
+        invariants=_read_invariants(top, entities),
         source=top.value,
     )
 
@@ -94,6 +97,25 @@ def _read_policies(
             part.child("id").fail(f"policy {policy.id} is already given above")
         seen.add(policy.id)
     return policies
+
+
+def _read_invariants(top: Section, entities: Entities) -> tuple[InvariantSpec, ...]:
+    section = top.get("invariants")
+    return tuple(_read_invariant(part, entities) for part in section.elements()) if section is not None else ()
+
+
+def _read_invariant(section: Section, entities: Entities) -> InvariantSpec:
+    """`{name, entity, holds: condition}` or `{name, constant: entity.field}`."""
+    if "constant" in section.mapping():
+        section.check_keys(("name", "constant"))
+        entity, field = Scope(entities, records=dict(entities)).field_of(section.child("constant"))
+        if not is_numeric(field.value_type):
+            section.child("constant").fail(f"has type {field.value_type}, of which there is no sum")
+        return InvariantSpec(section.child("name").name(), entity, constant=field.name)
+    section.check_keys(("name", "entity", "holds"))
+    entity = section.child("entity").one_of(list(entities), "entity")
+    scope = Scope(entities, records={entity: entities[entity]}, keys_known=False)
+    return InvariantSpec(section.child("name").name(), entity, read_condition(section.child("holds"), scope))
 
 
 def _read_policy(section: Section, entities: Entities, operations: Operations, decline: OperationSpec) -> PolicySpec:

@@ -1,16 +1,24 @@
-"""Reads the operations of a world: arguments with their JSON Schema, records, preconditions, effects and results."""
+"""Reads the operations of a world: their kinds, records, preconditions, effects and results."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final, cast, get_args
-
-from jsonschema_rs import ValidationError, validator_for
 
 from simulators.worlds.document import Section
 from simulators.worlds.effects import Create, Delete, Effect
 from simulators.worlds.expressions import Expression, Literal
-from simulators.worlds.grammar import Scope, read_condition, read_effect, read_expression, read_typed
-from simulators.worlds.spec import ArgumentSpec, Binding, EntitySpec, Kind, OperationSpec, Requirement
+from simulators.worlds.fields import EntitySpec, object_schema, type_schema
+from simulators.worlds.grammar import (
+    Scope,
+    read_condition,
+    read_effect,
+    read_expression,
+    read_sort,
+    read_totals,
+    read_typed,
+)  # fmt: skip
+from simulators.worlds.operands import input_schema, read_arguments
+from simulators.worlds.shorthands import read_shorthand
+from simulators.worlds.spec import ArgumentSpec, Binding, Kind, OperationSpec, Requirement
 
 __all__ = ["read_operations"]
 
@@ -18,19 +26,24 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 KEYS_OF_KIND: Final[Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "read": (("returns",), ("records", "require")),
     "search": (("match", "returns"), ("records", "limit")),
+    "list": (("returns",), ("match", "records", "sort", "page_size")),
+    "compute": (("totals",), ("match", "records")),
     "create": (("effects", "returns"), ("records", "require")),
+    "reserve": (("reserve", "effects", "returns"), ("records", "require")),
     "update": (("effects", "returns"), ("records", "require")),
+    "transition": (("transition", "returns"), ("records", "require", "effects")),
+    "transfer": (("transfer", "returns"), ("records", "require", "effects")),
+    "notify": (("effects", "returns"), ("records", "require")),
     "delete": (("effects", "returns"), ("records", "require")),
+    "batch": (("effects", "returns"), ("records", "require")),
     "decline": ((), ()),
 }
 """Per kind: required and optional keys besides `kind`, `entity`, `description` and `arguments`."""
-
-KEYS_OF_SCHEMA: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "string": (("maxLength",), ("minLength", "pattern", "enum")),
-    "integer": (("minimum", "maximum"), ("enum",)),
-    "boolean": ((), ()),
-}
-"""Per type of a free argument: required and optional keys besides `type`."""
+OVER_CANDIDATES: Final[tuple[Kind, ...]] = ("search", "list", "compute")
+"""Kinds that look at every record of their entity."""
+WITHOUT_SUBJECT: Final[tuple[Kind, ...]] = (*OVER_CANDIDATES, "create", "reserve")
+PAGE: Final = 10
+"""Records on a page of a list, unless it says otherwise."""
 
 
 def read_operations(
@@ -48,20 +61,25 @@ def _read_operation(
     required, optional = KEYS_OF_KIND[kind]
     section.check_keys(("kind", "entity", "description", "arguments", *required), optional)
     entity = section.child("entity").one_of(list(entities), "entity")
-    arguments = _read_arguments(section.child("arguments"), kind, entities, reasons)
-    subject = None if kind in ("search", "create") else _subject(section, entity, arguments)
+    arguments = read_arguments(section.child("arguments"), kind, entities, reasons)
+    subject = None if kind in WITHOUT_SUBJECT else _subject(section, kind, entity, arguments)
     scope = Scope(entities, arguments)
     records = _read_records(section, kind, entity, subject, scope)
     matching = Scope(entities, arguments, scope.records, optional_arguments=True)
     match = tuple(read_condition(part, matching) for part in _elements(section, "match"))
-    require = tuple(_read_requirement(part, scope) for part in _elements(section, "require"))
-    effects = _read_effects(section, kind, entity, scope)
-    returns = {"declined": Literal(True)} if kind == "decline" else _read_returns(section.child("returns"), scope)
+    needs, does = read_shorthand(section, kind, entity, scope)
+    require = (*needs, *(_read_requirement(part, scope) for part in _elements(section, "require")))
+    effects = (*does, *_read_effects(section, kind, entity, scope))
+    returns, output = _read_results(section, kind, scope)
     return OperationSpec(
         name=name, kind=kind, entity=entity, description=section.child("description").text(), arguments=arguments,
-        inputSchema=_input_schema(arguments), annotations=_annotations(kind), subject_argument=subject, records=records,
-        match=match, limit=part.integer(1) if (part := section.get("limit")) else 5, require=require, effects=effects,
-        returns=returns,
+        inputSchema=input_schema(arguments), outputSchema=output, annotations=_annotations(kind, effects),
+        subject_argument=subject, records=records, match=match,
+        limit=part.integer(1) if (part := section.get("limit")) else 5,
+        page_size=part.integer(1, 1000) if (part := section.get("page_size")) else PAGE,
+        sort=read_sort(part, scope) if (part := section.get("sort")) else None,
+        totals=read_totals(part, scope)[0] if (part := section.get("totals")) else {},
+        require=require, effects=effects, returns=returns,
     )  # fmt: skip
 
 
@@ -70,78 +88,24 @@ def _elements(section: Section, key: str) -> list[Section]:
     return part.elements() if (part := section.get(key)) else []
 
 
-def _read_arguments(
-    section: Section, kind: Kind, entities: Mapping[str, EntitySpec], reasons: tuple[str, ...]
-) -> dict[str, ArgumentSpec]:
-    arguments = {name: _read_argument(name, part, kind, entities, reasons) for name, part in section.named()}
-    if kind == "decline" and sorted(argument.kind for argument in arguments.values()) != ["key", "reason"]:
-        section.fail("declining takes two arguments, one key_of the entity and one with reason: true")
-    return arguments
-
-
-def _read_argument(
-    name: str, section: Section, kind: Kind, entities: Mapping[str, EntitySpec], reasons: tuple[str, ...]
-) -> ArgumentSpec:
-    """One of `{key_of: entity}`, `{value_of: entity.field}`, `{reason: true}` and `{schema: {...}}`."""
-    forms = [form for form in ("key_of", "value_of", "reason", "schema") if form in section.mapping()]
-    if len(forms) != 1:
-        section.fail("an argument has exactly one of key_of, value_of, reason, schema")
-    section.check_keys((forms[0],), ("description", "optional"))
-    argument = _read_form(name, section.child(forms[0]), forms[0], kind, entities, reasons)
-    if (part := section.get("optional")) and part.boolean():
-        if kind != "search":
-            part.fail("only a search has optional arguments")
-        argument = replace(argument, optional=True)
-    if part := section.get("description"):
-        argument = replace(argument, schema={**argument.schema, "description": part.text()})
-    return argument
-
-
-def _read_form(
-    name: str, section: Section, form: str, kind: Kind, entities: Mapping[str, EntitySpec], reasons: tuple[str, ...]
-) -> ArgumentSpec:
-    if form == "key_of":
-        entity = entities[section.one_of(list(entities), "entity")]
-        return ArgumentSpec(name, "key", entity.key_schema(), entity.name)
-    if form == "value_of":
-        entity_name, field = Scope(entities, records=dict(entities)).field_of(section)
-        if field.type == "reference":
-            section.fail(f"{field.name} holds keys; use key_of: {field.entity}")
-        return ArgumentSpec(name, "value", field.schema(), entity_name, field.name)
-    if form == "reason":
-        if kind != "decline" or not section.boolean():
-            section.fail("must be true, and only declining takes a reason")
-        return ArgumentSpec(name, "reason", {"type": "string", "enum": list(reasons)})
-    return ArgumentSpec(name, "free", _read_schema(section))
-
-
-def _read_schema(section: Section) -> dict[str, Any]:
-    """A JSON Schema of one bounded scalar; nothing in it may lead elsewhere, as `$ref` would."""
-    if "type" not in section.mapping():
-        section.fail("missing key type")
-    required, optional = KEYS_OF_SCHEMA[section.child("type").one_of(list(KEYS_OF_SCHEMA), "type")]
-    section.check_keys(("type", *required), optional)
-    try:
-        validator_for(section.mapping())
-    except (ValidationError, ValueError) as error:
-        section.fail(f"not a JSON Schema: {error}")
-    return section.mapping()
-
-
-def _subject(section: Section, entity: str, arguments: Mapping[str, ArgumentSpec]) -> str:
-    """The first argument that is a key of the operation's entity."""
+def _subject(section: Section, kind: Kind, entity: str, arguments: Mapping[str, ArgumentSpec]) -> str:
+    """The first argument that is a key of the operation's entity; of a batch, the one with the keys."""
+    form = "keys" if kind == "batch" else "key"
     for argument in arguments.values():
-        if argument.kind == "key" and argument.entity == entity:
+        if argument.kind == form and argument.entity == entity:
             return argument.name
-    section.child("arguments").fail(f"needs an argument with key_of: {entity}, the record that the operation is about")
+    section.child("arguments").fail(
+        f"needs an argument with {form}_of: {entity}, the record that the operation is about"
+    )
 
 
 def _read_records(section: Section, kind: Kind, entity: str, subject: str | None, scope: Scope) -> tuple[Binding, ...]:
-    """The bound records in order of look-up; adds them to the scope. A search binds its candidate by itself."""
+    """The bound records in order of look-up; adds them to the scope. Candidates, and the records of a batch, are bound by
+    whoever goes through them."""
     bindings = []
-    if kind != "create":
+    if kind not in ("create", "reserve"):
         scope.records[entity] = scope.entities[entity]
-    if subject is not None:
+    if subject is not None and kind != "batch":
         bindings.append(Binding(entity, entity, read_typed(Section({"argument": subject}, ""), scope, f"key:{entity}")))
     records = section.get("records")
     for name, part in records.named() if records else ():
@@ -170,29 +134,52 @@ def _read_effects(section: Section, kind: Kind, entity: str, scope: Scope) -> tu
     effects = tuple(read_effect(element, scope) for element in part.elements())
     if not effects:
         part.fail(f"an operation of kind {kind} has at least one effect")
-    creates = any(isinstance(effect, Create) and effect.entity == entity for effect in effects)
+    creates = [effect.entity for effect in effects if isinstance(effect, Create)]
     deletes = any(isinstance(effect, Delete) and effect.record == entity for effect in effects)
-    if creates != (kind == "create") or deletes != (kind == "delete"):
-        part.fail(f"kind create creates a new {entity}, kind delete deletes its {entity}, and no other kind does")
+    if kind == "notify":
+        if len(effects) != 1 or len(creates) != 1 or entity in creates:
+            part.fail(f"kind notify creates one record of another entity than {entity}, and does nothing else")
+    elif kind != "batch" and ((entity in creates) != (kind in ("create", "reserve")) or deletes != (kind == "delete")):
+        part.fail(
+            f"kinds create and reserve create a new {entity}, kind delete deletes its {entity}, and of the others only"
+            " batch does"
+        )
     return effects
 
 
-def _read_returns(section: Section, scope: Scope) -> dict[str, Expression]:
-    returns = {name: read_expression(part, scope)[0] for name, part in section.named()}
-    return returns or section.fail("needs at least one result")
+def _read_results(section: Section, kind: Kind, scope: Scope) -> tuple[dict[str, Expression], dict[str, Any]]:
+    """What a call returns, and its JSON Schema."""
+    if kind == "decline":
+        return {"declined": Literal(True)}, object_schema({"declined": {"type": "boolean"}})
+    if kind == "compute":
+        types = read_totals(section.child("totals"), scope)[1]
+        return {}, object_schema({name: type_schema(value_type) for name, value_type in types.items()})
+    returns, types = _read_returns(section.child("returns"), scope)
+    row = object_schema({name: type_schema(value_type) for name, value_type in types.items()})
+    if kind == "search":
+        return returns, object_schema({"found": {"type": "array", "items": row}})
+    if kind == "batch":
+        return returns, object_schema({"done": {"type": "array", "items": row}})
+    if kind == "list":
+        page: dict[str, dict[str, Any]] = {
+            "items": {"type": "array", "items": row},
+            "total": {"type": "integer"},
+            "next_offset": {"type": ["integer", "null"]},
+        }
+        return returns, object_schema(page)
+    return returns, row
 
 
-def _input_schema(arguments: Mapping[str, ArgumentSpec]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {name: dict(argument.schema) for name, argument in arguments.items()},
-        "required": [name for name, argument in arguments.items() if not argument.optional],
-        "additionalProperties": False,
-    }
+def _read_returns(section: Section, scope: Scope) -> tuple[dict[str, Expression], dict[str, str]]:
+    """The expressions and their types."""
+    read = {name: read_expression(part, scope) for name, part in section.named()}
+    if not read:
+        section.fail("needs at least one result")
+    return {name: expression for name, (expression, _) in read.items()}, {name: kind for name, (_, kind) in read.items()}
 
 
-def _annotations(kind: Kind) -> dict[str, Any]:
+def _annotations(kind: Kind, effects: tuple[Effect, ...]) -> dict[str, Any]:
     """MCP's hints about what the tool does to its surroundings."""
-    if kind in ("create", "update", "delete"):
-        return {"readOnlyHint": False, "destructiveHint": kind == "delete"}
-    return {"readOnlyHint": True}
+    if not effects:
+        return {"readOnlyHint": True}
+    return {"readOnlyHint": False, "destructiveHint": any(isinstance(effect, Delete) for effect in effects)}

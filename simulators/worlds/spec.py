@@ -7,10 +7,13 @@ Preconditions are enforced by the tools; policies are not: respecting them is th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from simulators.worlds.aggregates import Sort, Total
 from simulators.worlds.effects import Effect
 from simulators.worlds.expressions import Condition, Expression, RecordFrame, holds
+from simulators.worlds.fields import EntitySpec, FieldSpec
+from simulators.worlds.invariants import InvariantSpec
 from trajectories.canonical import digest
 from trajectories.messages import ToolSpec
 from trajectories.tasks import RecordPatch
@@ -23,80 +26,15 @@ __all__ = [
     "WorldSpec",
 ]  # fmt: skip
 
-Kind = Literal["read", "search", "create", "update", "delete", "decline"]
+Kind = Literal[
+    "read", "search", "list", "compute", "create", "reserve", "update", "transition", "transfer", "notify", "delete",
+    "batch", "decline",
+]  # fmt: skip
 """What an operation does to its entity. `decline` changes nothing: the call is an explicit refusal with a reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
-    """One typed field of an entity."""
-
-    name: str
-    type: Literal["enum", "text", "integer", "boolean", "reference"]
-    values: tuple[str, ...] = ()
-    """Of an enum."""
-    minimum: int = 0
-    maximum: int = 0
-    """Of an integer, both inclusive."""
-    max_length: int = 40
-    """Of a text, in characters; a text is never empty."""
-    entity: str = ""
-    """Of a reference: the entity whose key is held."""
-    unique: bool = False
-    """No two records of the entity hold the same value."""
-    draw: tuple[Any, ...] = ()
-    """The values a fresh instance draws from, evenly; empty for integers (the whole range) and references (any key)."""
-
-    @property
-    def value_type(self) -> str:
-        """The static type of the field's values: ``string``, ``integer``, ``boolean`` or ``key:<entity>``."""
-        if self.type == "reference":
-            return f"key:{self.entity}"
-        return "string" if self.type in ("enum", "text") else self.type
-
-    def problem(self, value: Any) -> str | None:
-        """Why `value` may not be stored in this field, or None when it may. References are checked for form only."""
-        if self.type == "integer":
-            if isinstance(value, bool) or not isinstance(value, int):
-                return f"{self.name} must be an integer"
-            if not self.minimum <= value <= self.maximum:
-                return f"{self.name} must be from {self.minimum} to {self.maximum}"
-        elif self.type == "boolean":
-            if not isinstance(value, bool):
-                return f"{self.name} must be true or false"
-        elif not isinstance(value, str):
-            return f"{self.name} must be a string"
-        elif self.type == "enum" and value not in self.values:
-            return f"{self.name} must be one of {', '.join(self.values)}"
-        elif self.type == "text" and not 0 < len(value) <= self.max_length:
-            return f"{self.name} must have 1 to {self.max_length} characters"
-        return None
-
-    def schema(self) -> dict[str, Any]:
-        """JSON Schema of the field's values. That of a reference is its entity's `EntitySpec.key_schema`."""
-        if self.type == "enum":
-            return {"type": "string", "enum": list(self.values)}
-        if self.type == "integer":
-            return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
-        if self.type == "boolean":
-            return {"type": "boolean"}
-        return {"type": "string", "minLength": 1, "maxLength": self.max_length}
-
-
-@dataclass(frozen=True, slots=True)
-class EntitySpec:
-    """A kind of record. Keys are `digits` decimal digits without a leading zero, unique within the entity."""
-
-    name: str
-    fields: Mapping[str, FieldSpec]
-    count: int
-    """Records in a fresh instance."""
-    capacity: int
-    """Records at most; creating beyond it is a tool error."""
-    digits: int = 3
-
-    def key_schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^[0-9]{{{self.digits}}}$"}
+CHANGING: Final[tuple[Kind, ...]] = (
+    "create", "reserve", "update", "transition", "transfer", "notify", "delete", "batch",
+)  # fmt: skip
+"""Kinds that change state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +42,22 @@ class ArgumentSpec:
     """One argument of an operation."""
 
     name: str
-    kind: Literal["key", "value", "reason", "free"]
-    """`key`: the key of a record of `entity`. `value`: a value of `entity`.`field`. `reason`: a policy's reason
-    (declining only). `free`: whatever its schema says."""
+    kind: Literal["key", "keys", "value", "reason", "free"]
+    """`key`: the key of a record of `entity`. `keys`: a list of them, each once (batches only). `value`: a value of
+    `entity`.`field`. `reason`: a policy's reason (declining only). `free`: whatever its schema says."""
     schema: Mapping[str, Any]
     entity: str = ""
     field: str = ""
+    type: str = ""
+    """Of a `value`: the static type of the field."""
     optional: bool = False
-    """Only in searches: a condition that uses an absent argument is satisfied."""
+    """Only in searches, lists and computations: a condition that uses an absent argument is satisfied."""
 
     @property
     def value_type(self) -> str:
         if self.kind == "key":
             return f"key:{self.entity}"
-        return str(self.schema.get("type", "string"))
+        return self.type or str(self.schema.get("type", "string"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,27 +91,41 @@ class OperationSpec:
     description: str
     arguments: Mapping[str, ArgumentSpec]
     inputSchema: Mapping[str, Any]
+    outputSchema: Mapping[str, Any]
+    """Of results that are no error."""
     annotations: Mapping[str, Any]
     subject_argument: str | None = None
-    """The argument with the key of the record that the operation is about; None for searches and creations."""
+    """The argument with the key (in a batch, the keys) of the record that the operation is about; None for those that
+    look at many records, and for creations."""
     records: tuple[Binding, ...] = ()
-    """The subject first, under its entity's name. In a search they are looked up for every candidate."""
+    """The subject first, under its entity's name; candidates and the records of a batch, which are bound one after the
+    other, are not among them."""
     match: tuple[Condition, ...] = ()
-    """Of a search: all must hold for a hit."""
+    """Of a search, a list or a computation: all must hold for a hit."""
     limit: int = 0
     """Of a search: hits at most, in the order of their keys."""
+    page_size: int = 0
+    """Of a list: records on a page."""
+    sort: Sort | None = None
+    """Of a list: its order; None for that of keys."""
+    totals: Mapping[str, Total] = field(default_factory=dict)
+    """Of a computation."""
     require: tuple[Requirement, ...] = ()
     effects: tuple[Effect, ...] = ()
     returns: Mapping[str, Expression] = field(default_factory=dict)
-    """Of the result (of every hit, in a search)."""
+    """Of the result; of each record, where there are many."""
 
     @property
     def changes_state(self) -> bool:
-        return self.kind in ("create", "update", "delete")
+        return self.kind in CHANGING
 
     def tool_spec(self) -> ToolSpec:
         return ToolSpec(
-            name=self.name, description=self.description, inputSchema=self.inputSchema, annotations=self.annotations
+            name=self.name,
+            description=self.description,
+            inputSchema=self.inputSchema,
+            outputSchema=self.outputSchema,
+            annotations=self.annotations,
         )
 
 
@@ -203,6 +157,7 @@ class WorldSpec:
     entities: Mapping[str, EntitySpec]
     operations: Mapping[str, OperationSpec]
     policies: tuple[PolicySpec, ...]
+    invariants: tuple[InvariantSpec, ...]
     source: Mapping[str, Any] = field(repr=False)
     """The document the spec was read from, as JSON values; everything above follows from it."""
 

@@ -6,13 +6,15 @@ world have equal digests exactly when their canonical contents are equal. The di
 terms.
 """
 
+import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from simulators.worlds.execution import Executor, executor_of
-from simulators.worlds.instance import DIGEST_MODULUS, Instance, patched_instance, record_hash
+from simulators.worlds.instance import DIGEST_MODULUS, Instance, fresh_instance, patched_records, record_hash
+from simulators.worlds.invariants import broken
 from simulators.worlds.spec import WorldSpec
 from simulators.worlds.transaction import Fields, Key, Refused
 from trajectories.outcomes import StateChange
@@ -35,22 +37,22 @@ class ToolResult:
 class WorldState:
     """Copy-on-write state. Made by `WorldSpec.instantiate` and `fork`."""
 
-    __slots__ = ("_base", "_digest_sum", "_executor", "_hashes", "_overlay", "_stale", "world")
+    __slots__ = ("_base", "_digest_sum", "_executor", "_hashes", "_overlay", "_patched", "_stale", "world")
 
-    def __init__(self, world: WorldSpec, base: Instance, executor: Executor) -> None:
+    def __init__(self, world: WorldSpec, base: Instance, patched: Mapping[Key, Fields], executor: Executor) -> None:
         self.world = world
-        self._base, self._executor = base, executor
-        self._overlay: dict[Key, Fields | None] = {}
-        """Records written since the start; None where one was deleted."""
+        self._base, self._patched, self._executor = base, patched, executor
+        self._overlay: dict[Key, Fields | None] = dict(patched)
+        """Records that differ from the instance's: patched, or written since; None where one was deleted."""
         self._hashes: dict[Key, int] = {}
         """What each overlaid record contributes to `_digest_sum`."""
         self._digest_sum: int | None = None
-        self._stale: set[Key] = set()
+        self._stale: set[Key] = set(patched)
         """Written since the digest was last asked for."""
 
     @staticmethod
     def fresh(world: WorldSpec, seed: int, patches: tuple[RecordPatch, ...] = ()) -> "WorldState":
-        return WorldState(world, patched_instance(world, seed, patches), executor_of(world))
+        return WorldState(world, fresh_instance(world, seed), patched_records(world, seed, patches), executor_of(world))
 
     def call(self, tool: str, arguments: Mapping[str, Any] | str) -> ToolResult:
         """Run one tool call. Never raises for what the caller wrote; an error changes nothing.
@@ -70,7 +72,7 @@ class WorldState:
 
     def fork(self) -> "WorldState":
         """An independent state with the same content and the same start; costs what the episode has changed."""
-        other = WorldState(self.world, self._base, self._executor)
+        other = WorldState(self.world, self._base, self._patched, self._executor)
         other._overlay, other._hashes = dict(self._overlay), dict(self._hashes)
         other._digest_sum, other._stale = self._digest_sum, set(self._stale)
         return other
@@ -80,7 +82,7 @@ class WorldState:
         total = self._base.total() if self._digest_sum is None else self._digest_sum
         for entity, key in self._stale:
             fields = self._overlay[entity, key]
-            new = 0 if fields is None else record_hash(entity, key, fields)
+            new = 0 if fields is None else record_hash(entity, key, fields, self._base.volatile[entity])
             total += new - self._hashes.get((entity, key), self._base.hash_of(entity, key))
             self._hashes[entity, key] = new
         self._digest_sum = total % DIGEST_MODULUS
@@ -91,6 +93,11 @@ class WorldState:
         """What differs from the start (patches belong to the start), by entity and key; undone changes do not show."""
         changes = (self._change(entity, key) for entity, key in sorted(self._overlay))
         return tuple(change for change in changes if change is not None)
+
+    def broken_invariants(self) -> tuple[str, ...]:
+        """What is no longer true that always should be, a sentence each; reads everything, so meant for tests."""
+        start = WorldState(self.world, self._base, self._patched, self._executor)
+        return broken(self.world.invariants, start.records, self.records)
 
     def records(self, entity: str) -> dict[str, dict[str, Any]]:
         """The full content of an entity: fields by key, in the order of keys; a copy.
@@ -109,22 +116,42 @@ class WorldState:
     def keys(self, entity: str) -> Iterator[str]:
         """Keys of the entity's records, in order."""
         base = self._base.records[entity]
-        written = {key for name, key in self._overlay if name == entity} if self._overlay else None
+        written = {key: fields for (name, key), fields in self._overlay.items() if name == entity}
         if not written:
             return iter(base)
-        return iter(sorted(key for key in base.keys() | written if self.find(entity, key) is not None))
+        gone = {key for key, fields in written.items() if fields is None}
+        new = sorted(key for key, fields in written.items() if fields is not None and key not in base)
+        kept = (key for key in base if key not in gone) if gone else iter(base)
+        return heapq.merge(kept, new) if new else kept
+
+    def find_by(self, entity: str, field: str, value: Any) -> Sequence[str]:
+        """Keys, in order, of the entity's records whose field has this value; costs the hits and what the episode
+        changed, not what the world holds."""
+        found = self._base.holders(entity, field, value)
+        written = {key: fields for (name, key), fields in self._overlay.items() if name == entity}
+        if not written:
+            return found
+        now = (key for key, fields in written.items() if fields is not None and fields[field] == value)
+        return sorted((*(key for key in found if key not in written), *now))
 
     def free_keys(self, entity: str) -> Iterator[str]:
         """The keys that new records get, in order, taken or not."""
         return iter(self._base.spare_keys[entity])
 
     def _change(self, entity: str, key: str) -> StateChange | None:
-        before, after = self._base.records[entity].get(key), self._overlay[entity, key]
-        if before == after:
+        before, after = self._patched.get((entity, key)), self._overlay[entity, key]
+        if before is None:
+            before = self._base.records[entity].get(key)
+        if before is after or before == after:
             return None
-        old, new = before or {}, after or {}
-        names = self.world.entities[entity].fields
-        fields = {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
+        old, new, volatile = before or {}, after or {}, self._base.volatile[entity]
+        fields = {
+            name: (old.get(name), new.get(name))
+            for name in self.world.entities[entity].fields
+            if old.get(name) != new.get(name) and name not in volatile
+        }
+        if not fields:
+            return None
         kind: Final = "created" if before is None else "deleted" if after is None else "updated"
         return StateChange(entity, key, kind, fields)
 

@@ -5,7 +5,7 @@ committed state: each field has its type and range, unique fields are unique, re
 an entity has no more records than its capacity.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from simulators.worlds.spec import EntitySpec
@@ -33,6 +33,10 @@ class Records(Protocol):
         """The keys of the entity's records, in order."""
         ...
 
+    def find_by(self, entity: str, field: str, value: Any) -> Sequence[str]:
+        """The keys of the entity's records whose field has this value, in order."""
+        ...
+
     def free_keys(self, entity: str) -> Iterator[str]:
         """Keys that new records may take, in order, free or not."""
         ...
@@ -56,6 +60,12 @@ class Transaction:
         if self.writes and (entity, key) in self.writes:
             return self.writes[entity, key]
         return self._records.find(entity, key)
+
+    def find_by(self, entity: str, field: str, value: Any) -> list[str]:
+        """The keys of the entity's records whose field has this value, as this call sees them; in no order."""
+        written = {key: fields for (name, key), fields in self.writes.items() if name == entity}
+        now = [key for key, fields in written.items() if fields is not None and fields[field] == value]
+        return now + [key for key in self._records.find_by(entity, field, value) if key not in written]
 
     def bind(self, name: str, entity: str, key: str) -> None:
         """Give the record a name.
@@ -117,20 +127,14 @@ class Transaction:
             problem = spec.problem(value)
             if problem is not None:
                 raise Refused(problem)
+            if value is None:
+                continue
             if spec.type == "reference" and self.find(spec.entity, value) is None:
                 raise Refused(f"no {spec.entity} {value}")
-            if spec.unique and any(other != key and fields[name] == value for other, fields in self._all(entity)):
+            if spec.unique and any(other != key for other in self.find_by(entity, name, value)):
                 raise Refused(f"another {entity} has this {name}")
 
     def _refuse_dangling(self, entity: str, field: str, target: str, key: str) -> None:
-        for other, fields in self._all(entity):
-            if fields[field] == key and (entity, other) != (target, key):
+        for other in self.find_by(entity, field, key):
+            if (entity, other) != (target, key):
                 raise Refused(f"{target} {key} is in use by {entity} {other}")
-
-    def _all(self, entity: str) -> Iterator[tuple[str, Fields]]:
-        """Every record of the entity as this call sees it."""
-        written = {key for name, key in self.writes if name == entity}
-        for key in written.union(self._records.keys(entity)):
-            fields = self.find(entity, key)
-            if fields is not None:
-                yield key, fields

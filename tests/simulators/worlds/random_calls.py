@@ -50,11 +50,16 @@ def _options(state: WorldState, operation: OperationSpec, name: str) -> list[Any
     argument = operation.arguments[name]
     if argument.kind == "key":
         return [*state.records(argument.entity), "000"]
+    if argument.kind == "keys":
+        keys = list(state.records(argument.entity))
+        return [*([key] for key in keys), keys[:2], keys[:9], [*keys[:1], "000"], keys[:1] * 2, []]
     if "enum" in argument.schema:
         return list(argument.schema["enum"])
     if argument.schema["type"] == "integer":
         low, high = argument.schema["minimum"], argument.schema["maximum"]
-        return [*range(low - 1, high + 1), float(high), True]
+        return [*range(low - 1, high + 1)] if high - low < 20 else [low - 1, low, low + 1, 25, 25.0, high, float(high), True]
+    if argument.kind == "free":
+        return ["Hello", "", "x" * 50]
     return [fields[argument.field] for fields in state.records(argument.entity).values()] + [""]
 
 

@@ -53,12 +53,12 @@ BAD: list[tuple[Callable[[Document], None], str, str]] = [
     (put("entities.customer.fields.name.draw", ["Anna"]), "entities.customer.fields.name", "unique field of 8 records"),
     (put("entities.product.fields.stock.maximum", -1), "entities.product.fields.stock.maximum", "from 0"),
     (put(f"{CANCEL}.kind", "cancel"), f"{CANCEL}.kind", "unknown kind 'cancel'"),
-    (put(f"{CANCEL}.kind", "update"), f"{CANCEL}.effects", "no other kind"),
+    (put(f"{CANCEL}.kind", "update"), f"{CANCEL}.effects", "of the others only batch does"),
     (put(f"{CANCEL}.entity", "orders"), f"{CANCEL}.entity", "unknown entity 'orders'"),
     (put(f"{CANCEL}.returns", REMOVED), CANCEL, "missing key returns"),
     (put(f"{CANCEL}.match", []), f"{CANCEL}.match", "unknown key"),
     (put(f"{CANCEL}.arguments", {}), f"{CANCEL}.arguments", "key_of: order"),
-    (put(f"{CANCEL}.arguments.order_id.optional", True), f"{CANCEL}.arguments.order_id.optional", "only a search"),
+    (put(f"{CANCEL}.arguments.order_id.optional", True), f"{CANCEL}.arguments.order_id.optional", "of kind search"),
     (put(f"{CANCEL}.arguments.reason", {"reason": True}), f"{CANCEL}.arguments.reason.reason", "only declining"),
     (
         put(f"{CANCEL}.arguments.x", {"value_of": "order.size"}),
@@ -99,7 +99,7 @@ BAD: list[tuple[Callable[[Document], None], str, str]] = [
     (put(f"{CANCEL}.effects", []), f"{CANCEL}.effects", "at least one effect"),
     (put(f"{CANCEL}.effects.0", {"run": "x"}), f"{CANCEL}.effects[0]", "one of set, add, create, delete"),
     (put(f"{CANCEL}.effects.0.add.record", "shop"), f"{CANCEL}.effects[0].add.record", "unknown record 'shop'"),
-    (put(f"{CANCEL}.effects.0.add.field", "item"), f"{CANCEL}.effects[0].add.field", "unknown integer field 'item'"),
+    (put(f"{CANCEL}.effects.0.add.field", "item"), f"{CANCEL}.effects[0].add.field", "unknown numeric field 'item'"),
     (put(f"{CANCEL}.effects.0.add.amount", "2"), f"{CANCEL}.effects[0].add.amount", "integer is needed"),
     (put(f"{CANCEL}.effects.0.add.amount", {"sum": [1]}), f"{CANCEL}.effects[0].add.amount.sum", "two expressions"),
     (put(f"{CANCEL}.returns.status", {"field": "order.status"}), f"{CANCEL}.returns.status.field", "deleted above"),
@@ -152,7 +152,7 @@ BAD: list[tuple[Callable[[Document], None], str, str]] = [
     (
         put("policies.0.forbids_when", {"left": {"field": "order.status"}, "op": "less", "right": "sent"}),
         "policies[0].forbids_when.left",
-        "compares integers",
+        "compares numbers or dates",
     ),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.worlds import WorldSpec, WorldState, instance, load
+from simulators.worlds import WorldSpec, WorldState, instance, load, parse
 from simulators.worlds import state as state_module
 from simulators.worlds.instance import DIGEST_MODULUS, record_hash
 from tests.simulators.worlds.random_calls import content, make_call, plans, play, seeds, worlds
@@ -215,9 +215,9 @@ def test_digest_and_diff_cost_what_was_changed(monkeypatch: pytest.MonkeyPatch) 
     state.digest()
     hashed: list[str] = []
 
-    def counting(entity: str, key: str, fields: object) -> int:
+    def counting(entity: str, key: str, fields: object, volatile: frozenset[str]) -> int:
         hashed.append(key)
-        return record_hash(entity, key, fields)  # type: ignore[arg-type]
+        return record_hash(entity, key, fields, volatile)  # type: ignore[arg-type]
 
     monkeypatch.setattr(state_module, "record_hash", counting)
     free = {key for key, fields in state.records("booking").items() if fields["bags"] < 4}
@@ -269,3 +269,45 @@ def test_a_patch_may_not_break_uniqueness() -> None:
     (key, _), (_, other) = list(orders.items())[:2]
     with pytest.raises(ValueError, match="another order has this customer"):
         world.instantiate(1, (RecordPatch("order", key, {"customer": other["customer"]}),))
+
+
+def with_views(volatile: bool) -> WorldSpec:
+    document = json.loads(json.dumps(load("travel").source))
+    document["entities"]["booking"]["fields"]["views"] = {
+        "type": "integer", "minimum": 0, "maximum": 9, "draw": [0], "volatile": volatile,
+    }  # fmt: skip
+    document["operations"]["book_flight"]["effects"][1]["create"]["fields"]["views"] = 0
+    effects = document["operations"]["add_bag"]["effects"]
+    count = {"add": {"record": "booking", "field": "views", "amount": 1}}
+    document["operations"]["add_bag"]["effects"] = [*effects, count]
+    document["operations"]["look_up"] = document["operations"]["add_bag"] | {"effects": [count]}
+    return parse(document)
+
+
+def test_volatile_fields_change_neither_digest_nor_difference() -> None:
+    world = with_views(volatile=True)
+    state = world.instantiate(1)
+    before = state.digest()
+    key, fields = next((key, fields) for key, fields in state.records("booking").items() if fields["bags"] < 4)
+    assert not state.call("look_up", {"booking_id": key}).isError
+    assert state.records("booking")[key]["views"] == 1
+    assert (state.digest(), state.diff()) == (before, ())
+    state.call("add_bag", {"booking_id": key})
+    (change,) = state.diff()
+    assert change.fields == {"bags": (fields["bags"], fields["bags"] + 1)} and state.digest() != before
+    counted = with_views(volatile=False).instantiate(1)
+    counted.call("look_up", {"booking_id": key})
+    assert [dict(change.fields) for change in counted.diff()] == [{"views": (0, 1)}]
+
+
+def test_a_patch_changes_the_digest_as_writing_would() -> None:
+    world = load("travel")
+    key, fields = next((key, fields) for key, fields in world.instantiate(1).records("booking").items() if fields["bags"] < 4)
+    patched = world.instantiate(1, (RecordPatch("booking", key, {"bags": fields["bags"] + 1}),))
+    written = world.instantiate(1)
+    written.call("add_bag", {"booking_id": key})
+    assert patched.digest() == written.digest() != world.instantiate(1).digest()
+    hashes = [
+        record_hash(entity, key, fields) for entity in world.entities for key, fields in patched.records(entity).items()
+    ]
+    assert patched.digest() == f"{sum(hashes) % DIGEST_MODULUS:064x}"
