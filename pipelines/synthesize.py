@@ -20,6 +20,7 @@ from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
 from rewards.composition import CompositeReward, RewardConfig
 from rewards.verifiers import verifier_for
+from simulators.stochastic import ToolTroubles
 from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks.stream import TaskStream, UncertifiableError
 from simulators.worlds import WorldSpecError, load
@@ -41,6 +42,8 @@ class Synthesize(Counted):
     """Which tasks."""
     policy: ScriptedPolicy = field(default_factory=ScriptedPolicy)
     """Who plays them."""
+    troubles: ToolTroubles = field(default_factory=ToolTroubles)
+    """How often tools misbehave; never, unless a rate is set."""
     rewards: RewardConfig = field(default_factory=RewardConfig)
     """Who judges, and what the verdict is worth."""
     split: Split = "train"
@@ -118,7 +121,13 @@ def _make_rows(config: Synthesize, start: int, stop: int) -> list[tuple[dict[str
     made = []
     for number in range(start, stop):
         task, trajectory = synthesize(
-            number, config.tasks, config.policy, run_seed=config.seed, split=config.split, verify=verifier.verify
+            number,
+            config.tasks,
+            config.policy,
+            run_seed=config.seed,
+            split=config.split,
+            verify=verifier.verify,
+            troubles=config.troubles,
         )
         assert trajectory.outcome is not None
         judged = reward.score(task, trajectory.outcome, trajectory)

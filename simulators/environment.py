@@ -2,7 +2,8 @@
 
 Gymnasium's order of events with chat messages as the space: `reset`, then `step` until terminated or truncated, then
 `outcome`. Whatever the policy writes is answered or ends the episode; it never raises. What breaks on our side becomes
-a fault in the outcome, and an episode is a pure function of (task, seed, the agent's messages).
+a fault in the outcome, and an episode is a pure function of (task, seed, the agent's messages). Tools that misbehave on
+purpose (`simulators.stochastic`) are part of the task's world and no fault.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from simulators.stochastic import EpisodeTroubles, ToolTroubles
 from simulators.users import LedgerUser
 from simulators.worlds import WorldSpec, WorldState, load
 from trajectories.canonical import canonical_json
@@ -53,17 +55,26 @@ class Environment:
     Args: world: every task that is reset here belongs to it. max_turns: assistant messages per episode; one more is
         never asked for. end_on_malformed: whether a call that is not a JSON object, or that names a tool which does
         not exist, ends the episode with ending ``malformed``; otherwise the agent is told and may try again.
+        troubles: how often tools misbehave; None, and rates that are all 0, for never.
     """
 
-    def __init__(self, world: WorldSpec, *, max_turns: int = 12, end_on_malformed: bool = False) -> None:
+    def __init__(
+        self,
+        world: WorldSpec,
+        *,
+        max_turns: int = 12,
+        end_on_malformed: bool = False,
+        troubles: ToolTroubles | None = None,
+    ) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns is at least 1, not {max_turns}")
         self.world, self.max_turns, self.end_on_malformed = world, max_turns, end_on_malformed
+        self.troubles = troubles if troubles is not None and troubles.active else None
         self._tools = _tools_of(world)
         self._task: Task | None = None
 
     def reset(self, task: Task, seed: int) -> Observation:
-        """Starts an episode of `task`; `seed` is the user's.
+        """Starts an episode of `task`; `seed` is the user's and the tools' troubles', one for each run and rollout.
 
         Raises:
             ValueError: when the task belongs to another world (one named by a path must have the same content), or its
@@ -76,6 +87,9 @@ class Environment:
             )
         self._state: WorldState = self.world.instantiate(task.seed, task.gold.initialise)
         self._user = LedgerUser(task, seed)
+        self._episode_troubles = (
+            EpisodeTroubles(self.troubles, self.world, task, seed) if self.troubles is not None else None
+        )
         self._task = task
         self._turn = 0
         self._ending: Ending | None = None
@@ -148,11 +162,14 @@ class Environment:
         if self.end_on_malformed and (isinstance(arguments, str) or call.name not in self.world.operations):
             self._ending = "malformed"
         try:
-            result = self._state.call(call.name, arguments)
+            if self._episode_troubles is None:
+                result, trouble = self._state.call(call.name, arguments), None
+            else:
+                result, trouble = self._episode_troubles.call(self._state, call.name, arguments, len(self._calls))
         except Exception as error:  # a world that raises is broken: that is a fault, never the policy's failure
             self._fail(Fault("tool", f"{call.name}: {type(error).__name__}: {error}"))
             return CallRecord(call.name, arguments, True, "the tool broke")
-        return CallRecord(call.name, arguments, result.isError, result.content)
+        return CallRecord(call.name, arguments, result.isError, result.content, trouble)
 
     def _answer_by_user(self, message: Message) -> list[Message]:
         try:

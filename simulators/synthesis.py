@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
+from simulators.tasks.oracle import PlannedAgent
+from simulators.tasks.patient import PatientAgent, most_turns
 from simulators.tasks.stream import TaskStream
 from simulators.tasks.teacher import ErrorMix
 from simulators.worlds import load
@@ -44,13 +47,24 @@ def synthesize(
     run_seed: int,
     split: Split,
     verify: Callable[[Task, Outcome], Reward],
+    troubles: ToolTroubles | None = None,
 ) -> tuple[Task, Trajectory]:
-    """The task of this number and the judged dialogue of the scripted policy on it (messages; no tokens yet)."""
+    """The task of this number and the judged dialogue of the scripted policy on it (messages; no tokens yet).
+
+    Args:
+        troubles: how often tools misbehave; the policy then keeps its plan as a `PatientAgent` does.
+    """
     task = stream.task(number, run_seed=run_seed, split=split, verify=verify)
     world = load(task.world)
-    agent = make_agent(policy.kind, task, world, run_seed=run_seed, competence=policy.competence, errors=policy.errors)
+    planned = make_agent(policy.kind, task, world, run_seed=run_seed, competence=policy.competence, errors=policy.errors)
+    assert isinstance(planned, PlannedAgent)
     seed = derive_seed(run_seed, "episode", task.id, 0)
-    messages, tools, outcome = play(task, world, agent, seed)
+    if troubles is not None and troubles.active:
+        patient = PatientAgent(task, world, planned.plan)
+        turns = most_turns(task, world, troubles) + len(planned.plan.turns)
+        messages, tools, outcome = play(task, world, patient, seed, max_turns=turns, troubles=troubles)
+    else:
+        messages, tools, outcome = play(task, world, planned, seed)
     trajectory = Trajectory(
         id=f"{task.id}-0",
         task_id=task.id,
@@ -68,7 +82,7 @@ def synthesize(
             "tags": list(task.tags),
             "policy": policy.kind,
             "competence": policy.competence if policy.kind == "teacher" else 1.0,
-            "errors": list(getattr(agent, "errors", ())),
+            "errors": list(getattr(planned, "errors", ())),
             "certificate": task.certificate is not None and task.certificate.certified,
         },
     )

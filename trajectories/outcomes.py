@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from trajectories.messages import Message
 
-__all__ = ["CallRecord", "Ending", "Fault", "Outcome", "StateChange"]
+__all__ = ["CallRecord", "Ending", "Fault", "Outcome", "StateChange", "ToolTrouble"]
 
 Ending = Literal["completed", "turn_limit", "token_limit", "malformed", "fault"]
 """Why the episode ended: the dialogue was closed; too many turns; too many tokens; the policy's turn did not parse; something
@@ -28,6 +28,18 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolTrouble:
+    """A tool misbehaved on purpose, as the task's world has it do; no `Fault`, and nothing that the policy did."""
+
+    kind: str
+    """``timeout``, ``rate_limit``, ``partial``, ...; see docs/troubles.md."""
+    seconds: float = 0.0
+    """Virtual time that the call took; nobody waits for it."""
+    lost: bool = False
+    """The call changed the state, but the agent was not told."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One tool call as it was executed."""
 
@@ -35,8 +47,12 @@ class CallRecord:
     arguments: Mapping[str, Any] | str
     """The parsed object, or the raw text when it was not a JSON object."""
     is_error: bool
+    """Whether the tool did not do, or did not tell, what it is there for; a change that was made is no error even where
+    its reply was lost."""
     content: str
     """What the agent was told."""
+    trouble: ToolTrouble | None = None
+    """What befell the call; None when it went as it should."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,9 @@ def _holds(criterion: Criterion, task: Task, outcome: Outcome) -> bool:
 def _state_is_gold(criterion: Criterion, task: Task, outcome: Outcome) -> bool:
     changing = set(criterion.expected)
     allowed = sum(call.tool in changing for call in task.gold.calls)
-    made = sum(call.name in changing and not call.is_error for call in outcome.calls)
+    # A change whose reply was lost on purpose may be made again: the agent cannot know that it was made.
+    told = (call for call in outcome.calls if not call.is_error and not (call.trouble and call.trouble.lost))
+    made = sum(call.name in changing for call in told)
     return made <= allowed and _canonical(outcome.changes) == _canonical(task.gold.changes)
 
 

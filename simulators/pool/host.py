@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.environment import Environment, Observation
+from simulators.stochastic import ToolTroubles
 from simulators.worlds import load
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
@@ -64,10 +65,10 @@ Operation = Reset | Step | Abort | Finish | Apply
 
 
 class EnvironmentHost:
-    """The environments of one actor."""
+    """The environments of one actor; the arguments are those of `Environment`."""
 
-    def __init__(self, max_turns: int, end_on_malformed: bool) -> None:
-        self._max_turns, self._end_on_malformed = max_turns, end_on_malformed
+    def __init__(self, max_turns: int, end_on_malformed: bool, troubles: ToolTroubles | None = None) -> None:
+        self._max_turns, self._end_on_malformed, self._troubles = max_turns, end_on_malformed, troubles
         self._running: dict[str, tuple[str, Environment]] = {}  # with the task's word for its world, a name or path
         self._idle: dict[str, list[Environment]] = {}  # by that word; an environment plays one episode after the other
         self._tools: dict[str, tuple[ToolSpec, ...]] = {}
@@ -105,7 +106,12 @@ class EnvironmentHost:
         return Observation(observation.messages, self._tools.setdefault(task.world, observation.tools))
 
     def _new_environment(self, world: str) -> Environment:
-        return Environment(load(world), max_turns=self._max_turns, end_on_malformed=self._end_on_malformed)
+        return Environment(
+            load(world),
+            max_turns=self._max_turns,
+            end_on_malformed=self._end_on_malformed,
+            troubles=self._troubles,
+        )
 
     def _finish(self, slot: str) -> Outcome:
         outcome = self._environment(slot).outcome()

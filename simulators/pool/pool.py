@@ -8,7 +8,7 @@ import asyncio
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import ray
@@ -16,6 +16,7 @@ import ray
 from simulators.environment import Observation, StepResult
 from simulators.pool.host import Abort, Apply, Failure, Finish, Reset, Step
 from simulators.pool.lane import Lane, SlotFault
+from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.teacher import ErrorMix
 from simulators.worlds import load
@@ -35,7 +36,8 @@ class PoolError(RuntimeError):
 
 @dataclass(frozen=True)
 class PoolConfig:
-    """How environments are spread over Ray actors; decides speed, never results."""
+    """How environments are spread over Ray actors, which decides speed, never results; and what `Environment` is given:
+    max_turns, end_on_malformed and troubles."""
 
     actors: int = 1
     """Actor processes; each holds many environments."""
@@ -43,6 +45,8 @@ class PoolConfig:
     """Assistant messages per episode."""
     end_on_malformed: bool = False
     """Whether a call that is no JSON object, or names no tool, ends the episode with ending ``malformed``."""
+    troubles: ToolTroubles = field(default_factory=ToolTroubles)
+    """How often tools misbehave; never, unless a rate is set."""
     batch: int = 256
     """Most operations (steps, resets, ...) per remote call."""
     cpus_per_actor: float = 0.1
@@ -69,7 +73,7 @@ class EnvironmentPool:
         if not ray.is_initialized():
             raise RuntimeError("EnvironmentPool needs a Ray cluster: call ray.init first")
         self.config = config
-        arguments = {"max_turns": config.max_turns, "end_on_malformed": config.end_on_malformed}
+        arguments = _episode_settings(config)
         options = {"num_cpus": config.cpus_per_actor, "max_restarts": 0}
         self._lanes = [Lane(options, arguments, config.batch, config.max_deaths) for _ in range(config.actors)]
 
@@ -136,8 +140,7 @@ class EnvironmentPool:
         Returns:
             For each: dialogue with system prompt, tools, outcome.
         """
-        limits = {"max_turns": self.config.max_turns, "end_on_malformed": self.config.end_on_malformed}
-        return await self.map(functools.partial(_play, limits), items)
+        return await self.map(functools.partial(_play, _episode_settings(self.config)), items)
 
     def pids(self) -> list[int]:
         """Process ids of the actors."""
@@ -163,6 +166,10 @@ class EnvironmentPool:
         return self._lanes[zlib.crc32(slot.encode("utf-8", "surrogatepass")) % len(self._lanes)]
 
 
+def _episode_settings(config: PoolConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in ("max_turns", "end_on_malformed", "troubles")}
+
+
 def _result(slot: str, result: Any) -> Any:
     if isinstance(result, Failure):
         raise SlotFault(slot, result.fault)
@@ -177,10 +184,10 @@ async def _gather(calls: Mapping[str, Any]) -> dict[str, Any]:
     return dict(zip(calls, results, strict=True))
 
 
-def _play(limits: dict[str, Any], item: tuple[Task, int, Mapping[str, Any]]) -> Any:
+def _play(episode: dict[str, Any], item: tuple[Task, int, Mapping[str, Any]]) -> Any:
     task, seed, policy = item
     settings = dict(policy)
     if isinstance(settings.get("errors"), Mapping):
         settings["errors"] = ErrorMix(**settings["errors"])
     world = load(task.world)
-    return play(task, world, make_agent(settings.pop("kind"), task, world, **settings), seed, **limits)
+    return play(task, world, make_agent(settings.pop("kind"), task, world, **settings), seed, **episode)

@@ -7,6 +7,7 @@ byte.
 from collections.abc import Callable
 
 from simulators.environment import Environment
+from simulators.stochastic import ToolTroubles
 from simulators.tasks.cheats import (
     AlwaysActAgent,
     AlwaysRefuseAgent,
@@ -16,6 +17,7 @@ from simulators.tasks.cheats import (
     SprayAgent,
 )  # fmt: skip
 from simulators.tasks.oracle import Agent, OracleAgent
+from simulators.tasks.patient import PatientAgent
 from simulators.tasks.teacher import ErrorMix, TeacherAgent, teacher_rng
 from simulators.worlds import WorldSpec
 from trajectories.messages import Message, ToolSpec
@@ -26,6 +28,7 @@ __all__ = ["AGENTS", "make_agent", "play"]
 
 _RULERS: dict[str, Callable[[Task, WorldSpec], Agent]] = {
     "oracle": lambda task, world: OracleAgent(task),
+    "patient": PatientAgent,
     "null": lambda task, world: NullAgent(),
     "always_refuse": AlwaysRefuseAgent,
     "always_act": AlwaysActAgent,
@@ -61,17 +64,25 @@ def make_agent(
 
 
 def play(
-    task: Task, world: WorldSpec, agent: Agent, seed: int, *, max_turns: int = 12, end_on_malformed: bool = False
+    task: Task,
+    world: WorldSpec,
+    agent: Agent,
+    seed: int,
+    *,
+    max_turns: int = 12,
+    end_on_malformed: bool = False,
+    troubles: ToolTroubles | None = None,
 ) -> tuple[tuple[Message, ...], tuple[ToolSpec, ...], Outcome]:
     """Plays one whole episode.
 
     Args:
-        seed: the user's, see `Environment.reset`.
+        seed: the user's and the troubles', see `Environment.reset`.
+        troubles: see `Environment`, as the limits.
 
     Returns:
         The dialogue with its system prompt, the tools that the agent had, and the outcome.
     """
-    environment = Environment(world, max_turns=max_turns, end_on_malformed=end_on_malformed)
+    environment = Environment(world, max_turns=max_turns, end_on_malformed=end_on_malformed, troubles=troubles)
     observation = environment.reset(task, seed)
     messages = list(observation.messages)
     while True:

@@ -5,11 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.verifiers import verifier_for
+from simulators.stochastic import ToolTroubles
 from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks.stream import TaskStream
 from simulators.tasks.teacher import ErrorMix
 from simulators.worlds import load
-from trajectories.codec import to_row
+from trajectories.codec import from_row, to_row
+from trajectories.trajectory import Trajectory
 
 VERIFY = verifier_for("tool_use").verify
 TEACHER = ScriptedPolicy("teacher", competence=0.5)
@@ -34,6 +36,18 @@ def test_the_oracle_always_passes_and_a_teacher_about_as_often_as_it_is_competen
         passes[name] = sum(row(number, policy)[1].reward.value for number in range(90)) / 90
     assert passes["oracle"] == 1.0 and passes["never"] == 0.0
     assert 0.3 < passes["half"] < 0.7
+
+
+def test_under_troubles_the_oracle_is_patient_and_still_passes():
+    troubles = ToolTroubles.uniform(transient=0.3, timeout_after_commit=0.3, stale=0.2)
+    rows = [
+        synthesize(number, TaskStream(), ScriptedPolicy(), run_seed=0, split="train", verify=VERIFY, troubles=troubles)[1]
+        for number in range(30)
+    ]
+    assert all(trajectory.reward.value == 1.0 for trajectory in rows)
+    struck = [call.trouble.kind for trajectory in rows for call in trajectory.outcome.calls if call.trouble]
+    assert len(struck) > 20 and {"transient", "stale"} <= set(struck)
+    assert from_row(Trajectory, to_row(rows[0])) == rows[0]
 
 
 def test_a_wrong_teacher_says_how_it_erred():

@@ -14,7 +14,7 @@ from simulators.tasks.oracle import Plan, PlannedAgent
 from simulators.tasks.wishes import wishes
 from trajectories.canonical import canonical_json
 from trajectories.messages import Message, ToolCall
-from trajectories.outcomes import CallRecord, Fault, Outcome, StateChange
+from trajectories.outcomes import CallRecord, Fault, Outcome, StateChange, ToolTrouble
 from trajectories.tasks import GoldCall, Rubric, Task
 
 WORLD = worlds.load("order_desk")
@@ -190,6 +190,23 @@ def test_a_failed_second_try_is_forgiven_but_a_second_success_is_not():
     assert VERIFY(ACT, done(ACT, read, cancel, cancel)).value == 1.0  # the second is an error and changes nothing
     extra = next(key for key in WORLD.instantiate(ACT.seed).keys("order") if key not in cancel.arguments.values())
     assert VERIFY(ACT, done(ACT, read, cancel, GoldCall("cancel_order", {"order_id": extra}))).value == 0.0
+
+
+def test_a_change_whose_reply_was_lost_may_be_made_again_but_nothing_else_may():
+    outcome = best(CHANGE)
+    (made,) = [call for call in outcome.calls if call.name == "change_count"]
+    lost = replace(made, content="timeout", trouble=ToolTrouble("timeout_after_commit", 30.0, lost=True))
+    before = tuple(call for call in outcome.calls if call is not made)
+    call = ToolCall("functions.change_count:9", "change_count", canonical_json(dict(made.arguments)))
+    repeated = Message("assistant", tool_calls=(call,))
+    dialogue = (*outcome.messages[:-1], repeated, Message("tool", made.content, name="change_count"), outcome.messages[-1])
+
+    def verdict(*calls: CallRecord) -> float | None:
+        return VERIFY(CHANGE, replace(outcome, calls=(*before, *calls), messages=dialogue)).value
+
+    assert verdict(lost, made) == 1.0
+    assert verdict(made, made) == 0.0
+    assert verdict(replace(made, trouble=ToolTrouble("slow", 3.0)), made) == 0.0
 
 
 @pytest.mark.parametrize(
