@@ -1,9 +1,9 @@
 """What a command is: its configuration, its page of prose, and the errors that are the user's to mend.
 
-A new command is a module ``pipelines/<name>.py`` whose docstring opens with one line for ``orrery --help``, that
-derives its configuration from `Command` and ends with ``register("<name>", <Config>, run)``; its name joins
-``pipelines.cli.COMMANDS``. Nested settings are the packages' own dataclasses, so a key exists once, with its
-docstring beneath it.
+A new command is a module ``pipelines/<name>.py`` (a dash in the name is an underscore there) whose docstring opens with
+one line for ``orrery --help``, that derives its configuration from `Command` and ends with ``register("<name>",
+<Config>, run)``; its name joins ``pipelines.cli.COMMANDS``. Nested settings are the packages' own dataclasses, so a key
+exists once, with its docstring beneath it.
 """
 
 import dataclasses
@@ -103,11 +103,11 @@ def registered() -> tuple[str, ...]:
 
 def page(name: str) -> str:
     """The module that is the command's page of prose."""
-    return _APPS[name].config.__module__ if name in _APPS else f"pipelines.{name}"
+    return _APPS[name].config.__module__ if name in _APPS else f"pipelines.{name.replace('-', '_')}"
 
 
 def load(name: str) -> App:
-    """The registered command, importing ``pipelines/<name>.py`` if need be."""
+    """The registered command, importing its page if need be."""
     if name not in _APPS:
-        importlib.import_module(f"pipelines.{name}")
+        importlib.import_module(page(name))
     return _APPS[name]
