@@ -14,6 +14,7 @@ from typing import Any
 from simulators.stochastic import EpisodeTroubles, ToolTroubles
 from simulators.users import LedgerUser
 from simulators.worlds import WorldSpec, WorldState, load
+from simulators.worlds.loading import FILES
 from trajectories.canonical import canonical_json
 from trajectories.messages import Message, ToolCall, ToolSpec
 from trajectories.outcomes import CallRecord, Ending, Fault, Outcome, StateChange
@@ -80,7 +81,7 @@ class Environment:
             ValueError: when the task belongs to another world (one named by a path must have the same content), or its
                 world cannot be loaded or prepared.
         """
-        path = task.world.endswith((".yaml", ".yml"))
+        path = task.world.endswith(FILES)
         if (load(task.world) != self.world) if path else (task.world != self.world.name):
             raise ValueError(
                 f"task {task.id} belongs to world {task.world!r}, this environment plays {self.world.name!r}"

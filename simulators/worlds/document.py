@@ -3,6 +3,7 @@
 Only plain data: no tags, no anchors, no duplicate keys.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Any, Final, NoReturn
 
 import yaml
 
-__all__ = ["Section", "WorldSpecError", "read_document"]
+__all__ = ["Section", "WorldSpecError", "read_document", "read_json"]
 
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same nodes and marks, ten times faster
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLAIN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null"))
 
 
@@ -72,7 +74,7 @@ class Section:
 
     def _check_name(self, text: str) -> None:
         if not NAME.fullmatch(text):
-            self.fail(f"{text!r} is no name: lower-case letters, digits and underscores, a letter first, 40 at most")
+            self.fail(f"{text!r} is no name: lower-case letters, digits and underscores, a letter first, 64 at most")
 
     def elements(self) -> list["Section"]:
         if not isinstance(self.value, list):
@@ -116,7 +118,7 @@ def read_document(path: Path) -> Section:
     """
     source = str(path)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise WorldSpecError(f"{source}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -130,6 +132,20 @@ def read_document(path: Path) -> Section:
     lines: dict[str, int] = {}
     value = _plain(node, Section(None, source, "", lines), lines, set())
     return Section(value, source, "", lines)
+
+
+def read_json(path: Path) -> Section:
+    """The same for JSON, as programs write it; complaints name no lines.
+
+    Raises:
+        WorldSpecError: when the file cannot be read, or is not JSON.
+    """
+    try:
+        return Section(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except OSError as error:
+        raise WorldSpecError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise WorldSpecError(f"{path}: not JSON: {error}") from error
 
 
 def _plain(node: yaml.Node, here: Section, lines: dict[str, int], seen: set[int]) -> Any:

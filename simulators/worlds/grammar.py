@@ -249,7 +249,7 @@ def _check_enum_values(left: Section, values: tuple[Any, ...], right: Section, s
         return
     _, spec = scope.field_of(left.child("field"))
     for value in values:
-        if spec.type == "enum" and value not in spec.values:
+        if spec.type == "enum" and value is not None and value not in spec.values:
             right.fail(f"{value!r} is no value of {left.value['field']}; it has {', '.join(spec.values)}")
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from simulators.worlds.document import Section, WorldSpecError, read_document
+from simulators.worlds.document import Section, WorldSpecError, read_document, read_json
 from simulators.worlds.entities import read_entities
 from simulators.worlds.fields import EntitySpec, is_numeric
 from simulators.worlds.grammar import Scope, read_condition
@@ -13,11 +13,13 @@ from simulators.worlds.invariants import InvariantSpec
 from simulators.worlds.operations import read_operations
 from simulators.worlds.spec import OperationSpec, PolicySpec, WorldSpec
 
-__all__ = ["load", "names", "parse"]
+__all__ = ["FILES", "load", "names", "parse"]
 
 Operations = Mapping[str, OperationSpec]
 Entities = Mapping[str, EntitySpec]
 
+FILES: Final = (".yaml", ".yml", ".json")
+"""Endings of paths, in which names of worlds never end."""
 LIBRARY: Final = Path(__file__).parent / "library"
 
 
@@ -27,18 +29,18 @@ def names() -> list[str]:
 
 
 def load(name_or_path: str | Path) -> WorldSpec:
-    """The world of this name, or of the YAML file at this path.
+    """The world of this name, or of the YAML or JSON file at this path.
 
     Raises:
         WorldSpecError: for an unknown name, an unreadable file, or a spec with anything undefined or inconsistent in
             it; it names the file, the line and the path inside it.
     """
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in FILES:
         path = LIBRARY / f"{path.name}.yaml"
         if path.stem != str(name_or_path) or not path.is_file():
             known = ", ".join(names())
-            raise WorldSpecError(f"no world {str(name_or_path)!r}; give one of {known}, or the path of a .yaml file")
+            raise WorldSpecError(f"no world {str(name_or_path)!r}; give one of {known}, or the path of a .yaml or .json file")
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
@@ -57,7 +59,7 @@ def parse(document: Mapping[str, Any], source: str = "world") -> WorldSpec:
 
 @lru_cache(maxsize=64)
 def _load(path: Path, changed: int) -> WorldSpec:
-    return _read_world(read_document(path))
+    return _read_world(read_document(path) if path.suffix != ".json" else read_json(path))
 
 
 def _read_world(top: Section) -> WorldSpec:

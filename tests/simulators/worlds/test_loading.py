@@ -206,7 +206,7 @@ def test_the_line_is_the_line_of_the_key(tmp_path: Path) -> None:
         (b"a: 2024-01-01\n", "quote"),
         (b"1: a\n", "keys must be strings"),
         (b"yes: a\n", "keys must be strings"),
-        (b'name: "\\ud800"\n', "surrogate"),
+        (b'name: "\\ud800"\n', "surrogate|Unicode"),
     ],
 )
 def test_a_file_that_is_not_plain_yaml_is_refused(text: bytes, complaint: str, tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""Grow worlds: from the lexicon's categories and domains to thousands of tools that run, with where each came from.
+
+Every domain is grown by itself, a function of its name and the seed; workers share the domains out and the driver writes
+them in order, so the registry is the same with any number of workers.
+"""
+
+import json
+import resource
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from pipelines.cluster import ray_session
+from pipelines.errors import UserError
+from pipelines.evolve_report import write_report
+from pipelines.progress import Progress
+from pipelines.run_directory import RunDirectory, write_atomically
+from pipelines.schema import Command, register
+from simulators.evolution.domains import Domain, categories
+from simulators.evolution.registry import STEP_SCHEMA, TOOL_SCHEMA, grown_rows
+from simulators.worlds import WorldSpecError
+from trajectories.canonical import digest
+from trajectories.shards import ShardError, ShardWriter
+
+__all__ = ["Evolve"]
+
+Rows = tuple[list[dict[str, Any]], list[dict[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolve(Command):
+    categories: tuple[str, ...] = ()
+    """Only these categories of the lexicon; empty for all."""
+    domains: int | None = None
+    """Only so many domains, the first of each category in turn; null for all."""
+    rows_per_shard: int = 5000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.domains is not None and self.domains < 1:
+            raise ValueError(f"domains: must be at least 1 or null, not {self.domains}")
+        if self.rows_per_shard < 1:
+            raise ValueError(f"rows_per_shard: must be at least 1, not {self.rows_per_shard}")
+        if self.resume != "never":
+            raise ValueError("resume: growing takes minutes and is not continued; start it again in another directory")
+
+
+def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
+    """`orrery evolve`."""
+    progress = Progress(("evolve", "report"))
+    domains = _chosen(config)
+    tools: list[dict[str, Any]] = []
+    changes: Counter[str] = Counter()
+    with (
+        ray_session(config.workers),
+        progress.phase("evolve", total=len(domains), unit="domains") as phase,
+        ShardWriter(run.path, schema=TOOL_SCHEMA, rows_per_shard=config.rows_per_shard, split="tools") as tool_rows,
+        ShardWriter(run.path, schema=STEP_SCHEMA, rows_per_shard=config.rows_per_shard, split="steps") as step_rows,
+    ):
+        for domain, (found, steps, world) in zip(domains, _grown(config, domains), strict=True):
+            for row in found:
+                tool_rows.append(row)
+            for row in steps:
+                step_rows.append(row)
+                changes[row["change"]] += 1
+            path = run.file(f"worlds/{domain.category}/{domain.name}.json")
+            write_atomically(path, json.dumps(world, ensure_ascii=False, indent=1) + "\n")
+            tools += found
+            phase.advance(tools=float(len(tools)))
+    with progress.phase("report"):
+        summary = _summary(domains, tools) | {"steps": dict(sorted(changes.items()))}
+        write_report(run.path, domains, tools, summary)
+    summary["phases"] = progress.seconds
+    summary["seconds"] = progress.elapsed
+    print(
+        f"\n{summary['tools']:,} tools in {summary['domains']} domains of {summary['categories']} categories;"
+        f" {summary['called_share']:.2%} answered a call, {summary['near_duplicate_share']:.1%} have a near-duplicate in"
+        f" another domain\nregistry {summary['registry_digest'][:16]}; read {run.shown_path}/report.md"
+    )
+    return summary
+
+
+def _chosen(config: Evolve) -> list[Domain]:
+    """In the order of categories and files; when only some are wanted, the categories take turns."""
+    kept = [category for category in categories() if not config.categories or category.name in config.categories]
+    columns = [list(category.domains.values()) for category in kept]
+    if config.domains is None:
+        return [domain for column in columns for domain in column]
+    longest = max(len(column) for column in columns)
+    turns = [column[turn] for turn in range(longest) for column in columns if turn < len(column)]
+    order = {domain.name: number for number, domain in enumerate(domain for column in columns for domain in column)}
+    return sorted(turns[: config.domains], key=lambda domain: order[domain.name])
+
+
+def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[Rows]:
+    """In order; as many are grown at once as there are workers."""
+    remote = ray.remote(num_cpus=1)(grown_rows)
+    waiting: deque[ray.ObjectRef] = deque()
+    for domain in domains:
+        waiting.append(remote.remote(domain, config.seed))
+        if len(waiting) > config.workers:
+            yield ray.get(waiting.popleft())
+    while waiting:
+        yield ray.get(waiting.popleft())
+
+
+def _summary(domains: Sequence[Domain], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    homes: dict[str, set[str]] = {}
+    for row in tools:
+        homes.setdefault(row["local_fingerprint"], set()).add(row["domain"])
+    near = sum(len(homes[row["local_fingerprint"]]) > 1 for row in tools)
+    uncalled = [f"{row['domain']}.{row['tool']}" for row in tools if not row["called"]]
+    return {
+        "categories": len({domain.category for domain in domains}),
+        "domains": len(domains),
+        "tools": len(tools),
+        "distinct_fingerprints": len({row["fingerprint"] for row in tools}),
+        "called_share": 1 - len(uncalled) / len(tools),
+        "uncalled": uncalled[:100],
+        "near_duplicate_share": near / len(tools),
+        "operators": dict(Counter(row["operator"] for row in tools).most_common()),
+        "kinds": dict(Counter(row["kind"] for row in tools).most_common()),
+        "registry_digest": digest([[row["domain"], row["tool"], digest(dict(row))] for row in tools]),
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def check(config: Evolve) -> None:
+    """The lexicon is well formed and holds the categories that were named."""
+    known = [category.name for category in categories()]
+    if unknown := [name for name in config.categories if name not in known]:
+        raise UserError(f"categories: there is no {unknown[0]!r}; there are {', '.join(known)}")
+
+
+register("evolve", Evolve, run, check=check, user_errors=(WorldSpecError, ShardError))

@@ -1,0 +1,1 @@
+"""From categories to domains to worlds with thousands of tools that run."""

@@ -1,0 +1,70 @@
+"""One domain, grown: a world with its tools, none of which is another one under a different name."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from simulators.evolution.domains import Domain
+from simulators.evolution.draft import Draft, Step
+from simulators.evolution.fingerprints import tool_fingerprint
+from simulators.evolution.operators import OPERATORS
+from simulators.evolution.seed_world import seed_draft
+from simulators.worlds import WorldSpec, parse
+from trajectories.canonical import digest
+from trajectories.seeds import derive_rng
+
+__all__ = ["Grown", "grow"]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What became of a domain."""
+
+    domain: Domain
+    world: WorldSpec
+    steps: tuple[Step, ...]
+    origin: dict[str, str]
+    """By tool: the operator that made it."""
+    fingerprints: dict[str, str]
+    """By tool, entity shapes included: no two are equal."""
+    local_fingerprints: dict[str, str]
+    """By tool, without entity shapes."""
+
+
+def grow(domain: Domain, seed: int) -> Grown:
+    """The world of a domain: a function of domain and seed.
+
+    Raises:
+        WorldSpecError: an operator made what the world language refuses; a defect of the operator or of the lexicon.
+    """
+    draft = seed_draft(domain, derive_rng(seed, "evolve", domain.category, domain.name))
+    for operator in OPERATORS:
+        operator(draft)
+    _drop_doubles(draft)
+    document: dict[str, Any] = draft.document
+    return Grown(
+        domain,
+        parse(document, f"{domain.category}/{domain.name}"),
+        tuple(draft.steps),
+        dict(draft.origin),
+        {name: tool_fingerprint(document, name, shapes=True) for name in draft.operations},
+        {name: tool_fingerprint(document, name, shapes=False) for name in draft.operations},
+    )
+
+
+def _drop_doubles(draft: Draft) -> None:
+    """The first of several that are one tool stays."""
+    seen: dict[str, str] = {}
+    doubles = []
+    for name in draft.operations:
+        first = seen.setdefault(tool_fingerprint(draft.document, name, shapes=True), name)
+        if first != name:
+            doubles.append(name)
+    if not doubles:
+        return
+
+    def edit(document: dict[str, Any]) -> None:
+        for policy in document["policies"]:
+            policy["operations"] = [name for name in policy["operations"] if name not in doubles]
+
+    draft.grow("drop_doubles", "breaking", draft.domain.name, {}, tuple(doubles), edit)
+    assert digest(draft.document)

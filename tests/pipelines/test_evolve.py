@@ -1,0 +1,35 @@
+"""`orrery evolve` from the command line to the registry, the same with any number of workers."""
+
+import json
+from pathlib import Path
+
+from simulators.worlds import load
+from trajectories.shards import read
+
+
+def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    summaries = []
+    for workers in (1, 2):
+        result = orrery("evolve", f"out=run-{workers}", f"workers={workers}", "domains=4", "categories=[education,logistics]")
+        assert result.status == 0, result.error
+        summaries.append(json.loads(Path(f"run-{workers}/summary.json").read_text()))
+    first, second = summaries
+    assert first["registry_digest"] == second["registry_digest"]
+    assert (first["categories"], first["domains"]) == (2, 4) and first["tools"] > 250
+    assert first["called_share"] == 1.0 and first["distinct_fingerprints"] == first["tools"]
+    rows = list(read("run-1", "tools"))
+    assert len(rows) == first["tools"] and len({row["domain"] for row in rows}) == 4
+    steps = list(read("run-1", "steps"))
+    assert {row["change"] for row in steps} <= {"additive", "breaking", "cosmetic"}
+    row = rows[7]
+    world = load(f"run-1/worlds/{row['category']}/{row['domain']}.json")
+    assert world.fingerprint() == row["world_fingerprint"]
+    assert not world.instantiate(row["example_seed"]).call(row["tool"], row["example_arguments"]).isError
+    report = Path("run-1/report.md").read_text()
+    assert "](registry.png)" in report and row["domain"] in report
+
+
+def test_a_category_that_does_not_exist_is_named(orrery) -> None:
+    result = orrery("evolve", "out=x", "categories=[astronomy]")
+    assert result.status == 2 and "there is no 'astronomy'; there are education" in result.error and not Path("x").exists()

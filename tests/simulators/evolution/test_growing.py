@@ -1,0 +1,142 @@
+"""What grows is valid, distinct, callable, the same every time, and changes only as its steps say."""
+
+import copy
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulators.evolution.domains import Domain, categories
+from simulators.evolution.draft import a, spoken
+from simulators.evolution.fingerprints import tool_fingerprint
+from simulators.evolution.growing import grow
+from simulators.evolution.operators import OPERATORS
+from simulators.evolution.registry import grown_rows
+from simulators.evolution.seed_world import seed_draft
+from simulators.worlds import WorldState, parse
+from trajectories.canonical import canonical_json, digest
+
+ALL = [domain for category in categories() for domain in category.domains.values()]
+SOME = ALL[::23]
+domains = st.sampled_from(ALL)
+EFFORT = settings(max_examples=12, deadline=None)
+
+
+@pytest.mark.parametrize("domain", SOME, ids=lambda domain: domain.name)
+def test_tools_are_many_distinct_and_each_answers_a_call(domain: Domain) -> None:
+    tools, steps, document = grown_rows(domain, 0)
+    assert len(tools) >= 63  # times 320 domains: twenty thousand
+    assert len({row["fingerprint"] for row in tools}) == len(tools) == len({row["tool"] for row in tools})
+    assert [row["tool"] for row in tools if not row["called"]] == []
+    assert {row["change"] for row in steps} == {"additive", "breaking", "cosmetic"} - (
+        set() if any(row["operator"] == "rename" for row in steps) else {"cosmetic"}
+    )
+    assert all(row["description"][0].isupper() and row["description"].endswith(".") for row in tools)
+    world = parse(document)
+    for row in tools[::9]:
+        state = world.instantiate(row["example_seed"])
+        assert not state.call(row["tool"], row["example_arguments"]).isError
+
+
+@EFFORT
+@given(domains, st.integers(0, 2**32))
+def test_growing_is_a_function_of_domain_and_seed(domain: Domain, seed: int) -> None:
+    first, second = grow(domain, seed), grow(domain, seed)
+    assert first.world.fingerprint() == second.world.fingerprint() and first.steps == second.steps
+
+
+@EFFORT
+@given(domains)
+def test_steps_are_a_chain_from_the_seed_world_to_the_grown_one(domain: Domain) -> None:
+    grown = grow(domain, 0)
+    assert all(step.child == after.parent for step, after in zip(grown.steps, grown.steps[1:], strict=False))
+    assert all(step.parent != step.child for step in grown.steps)
+    assert grown.steps[-1].child == grown.world.fingerprint()
+    assert set(grown.origin) == set(grown.world.operations)
+
+
+@EFFORT
+@given(domains, st.integers(0, 100))
+def test_a_step_does_what_its_class_says(domain: Domain, seed: int) -> None:
+    draft = seed_draft(domain, random.Random(seed))
+    for operator in OPERATORS:
+        before = copy.deepcopy(draft.document)
+        taken = len(draft.steps)
+        operator(draft)
+        classes = {step.change for step in draft.steps[taken:]}
+        after = draft.document
+        if classes <= {"additive"}:
+            for name, tool in before["operations"].items():
+                assert interface(after["operations"][name]) == interface(tool), f"{operator.__name__} changed {name}"
+            assert after["policies"] == before["policies"]
+        if classes == {"cosmetic"}:
+            prints = [sorted(fingerprints(document).values()) for document in (before, after)]
+            assert prints[0] == prints[1] and before["entities"] == after["entities"]
+        parse(copy.deepcopy(after) | {"policies": after["policies"] or [ANY_POLICY(domain)]})
+
+
+def interface(tool: dict[str, Any]) -> str:
+    """Everything but what a new record begins with where nobody says anything."""
+    plain = copy.deepcopy(tool)
+    for effect in plain.get("effects", []):
+        if "create" in effect:
+            effect["create"]["fields"] = {k: v for k, v in effect["create"]["fields"].items() if isinstance(v, dict)}
+    return canonical_json(plain)
+
+
+def fingerprints(document: dict[str, Any]) -> dict[str, str]:
+    return {name: tool_fingerprint(document, name, shapes=True) for name in document["operations"]}
+
+
+def ANY_POLICY(domain: Domain) -> dict[str, Any]:
+    case, rule = domain.case, domain.rules[0]
+    return {"id": "any", "text": "Never.", "operations": [f"{case.moves[0].name}_{case.name}"], "entity": case.name,
+            "forbids_when": dict(rule.when), "reason": "any"}  # fmt: skip
+
+
+def test_renaming_everything_leaves_the_fingerprint_and_a_change_does_not() -> None:
+    document = dict(grow(SOME[0], 0).world.source)
+    names = {entity: f"x{number}" for number, entity in enumerate(document["entities"])}
+    tool = next(name for name, part in document["operations"].items() if part["kind"] == "search")
+    moved = copy.deepcopy(document)
+    entity = moved["operations"][tool]["entity"]
+    new = names[entity]
+    moved["entities"] = {names[name]: part for name, part in moved["entities"].items()}
+    text = canonical_json(moved["operations"][tool]).replace(f'"{entity}"', f'"{new}"').replace(f'"{entity}.', f'"{new}.')
+    import json
+
+    moved["operations"]["renamed"] = {key: json.loads(text)[key] for key in moved["operations"][tool]}
+    if not moved["operations"][tool].get("records"):
+        assert tool_fingerprint(moved, "renamed", shapes=True) == tool_fingerprint(document, tool, shapes=True)
+    other = copy.deepcopy(document)
+    other["operations"][tool]["match"][0]["op"] = "not_equal"
+    assert tool_fingerprint(other, tool, shapes=True) != tool_fingerprint(document, tool, shapes=True)
+
+
+@EFFORT
+@given(domains, st.integers(0, 5), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=12))
+def test_no_error_changes_a_grown_world_and_digests_tell_contents(
+    domain: Domain, seed: int, plan: list[tuple[int, int]]
+) -> None:
+    tools, _, document = grown_rows(domain, 0)
+    world = parse(document)
+    state: WorldState = world.instantiate(seed)
+    for choice, _ in plan:
+        row = tools[choice % len(tools)]
+        before, content = state.digest(), whole(state)
+        result = state.call(row["tool"], row["example_arguments"])
+        if result.isError or not world.operations[row["tool"]].changes_state:
+            assert (state.digest(), whole(state)) == (before, content)
+        else:
+            assert (state.digest() == before) == (whole(state) == content)
+
+
+def whole(state: WorldState) -> str:
+    return digest({entity: state.records(entity) for entity in state.world.entities})
+
+
+def test_words_are_said_as_people_say_them() -> None:
+    assert [a(noun) for noun in ("outlet", "room_type", "unit", "upgrade")] == ["an outlet", "a room type", "a unit", "an upgrade"]
+    assert spoken("bearer_email", "bearer") == "email" and spoken("issued_on", "card") == "issued date"
