@@ -25,7 +25,8 @@ def write_report(
     report.text(
         f"{summary['tools']:,} tools in {summary['domains']} domains of {summary['categories']} categories. Inside a domain"
         f" no two are the same up to names. {summary['called_share']:.2%} answered a call on a fresh instance (the call stands"
-        f" in the registry); {summary['near_duplicate_share']:.1%} have one in another domain that does the same to something else."
+        f" in the registry); {summary['near_duplicate_share']:.1%} have one in another domain that does the same to something"
+        " else."
     )
     report.picture("registry.png", "Tools by category and by operator")
     operators = Counter(row["operator"] for row in tools)

@@ -1,6 +1,7 @@
 """What grows is valid, distinct, callable, the same every time, and changes only as its steps say."""
 
 import copy
+import json
 import random
 from typing import Any
 
@@ -105,8 +106,6 @@ def test_renaming_everything_leaves_the_fingerprint_and_a_change_does_not() -> N
     new = names[entity]
     moved["entities"] = {names[name]: part for name, part in moved["entities"].items()}
     text = canonical_json(moved["operations"][tool]).replace(f'"{entity}"', f'"{new}"').replace(f'"{entity}.', f'"{new}.')
-    import json
-
     moved["operations"]["renamed"] = {key: json.loads(text)[key] for key in moved["operations"][tool]}
     if not moved["operations"][tool].get("records"):
         assert tool_fingerprint(moved, "renamed", shapes=True) == tool_fingerprint(document, tool, shapes=True)
@@ -138,5 +137,6 @@ def whole(state: WorldState) -> str:
 
 
 def test_words_are_said_as_people_say_them() -> None:
-    assert [a(noun) for noun in ("outlet", "room_type", "unit", "upgrade")] == ["an outlet", "a room type", "a unit", "an upgrade"]
+    nouns = ("outlet", "room_type", "unit", "upgrade")
+    assert [a(noun) for noun in nouns] == ["an outlet", "a room type", "a unit", "an upgrade"]
     assert spoken("bearer_email", "bearer") == "email" and spoken("issued_on", "card") == "issued date"
