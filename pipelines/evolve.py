@@ -8,7 +8,7 @@ import json
 import resource
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -19,15 +19,15 @@ from pipelines.evolve_report import write_report
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory, write_atomically
 from pipelines.schema import Command, register
+from rewards.verifiers import verifier_for
 from simulators.evolution.domains import Domain, categories
-from simulators.evolution.registry import STEP_SCHEMA, TOOL_SCHEMA, grown_rows
+from simulators.evolution.registry import STEP_SCHEMA, TOOL_SCHEMA, DomainRows, domain_rows
 from simulators.worlds import WorldSpecError
 from trajectories.canonical import digest
+from trajectories.codec import TASK_SCHEMA, to_row
 from trajectories.shards import ShardError, ShardWriter
 
 __all__ = ["Evolve"]
-
-Rows = tuple[list[dict[str, Any]], list[dict[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +59,20 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         progress.phase("evolve", total=len(domains), unit="domains") as phase,
         ShardWriter(run.path, schema=TOOL_SCHEMA, rows_per_shard=config.rows_per_shard, split="tools") as tool_rows,
         ShardWriter(run.path, schema=STEP_SCHEMA, rows_per_shard=config.rows_per_shard, split="steps") as step_rows,
+        ShardWriter(run.path / "tasks", schema=TASK_SCHEMA, rows_per_shard=config.rows_per_shard) as task_rows,
     ):
-        for domain, (found, steps, world) in zip(domains, _grown(config, domains), strict=True):
-            for row in found:
+        for domain, grown in zip(domains, _grown(config, domains), strict=True):
+            path = run.file(f"worlds/{domain.category}/{domain.name}.json")
+            write_atomically(path, json.dumps(grown.world, ensure_ascii=False, indent=1) + "\n")
+            for row in grown.tools:
                 tool_rows.append(row)
-            for row in steps:
+            for row in grown.steps:
                 step_rows.append(row)
                 changes[row["change"]] += 1
-            path = run.file(f"worlds/{domain.category}/{domain.name}.json")
-            write_atomically(path, json.dumps(world, ensure_ascii=False, indent=1) + "\n")
-            tools += found
+            for task in grown.tasks:
+                # By path, so that whoever reads the task can load its world.
+                task_rows.append(to_row(replace(task, world=str(path)).with_id()))
+            tools += grown.tools
             phase.advance(tools=float(len(tools)))
     with progress.phase("report"):
         summary = _summary(domains, tools) | {"steps": dict(sorted(changes.items()))}
@@ -76,9 +80,9 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
     summary["phases"] = progress.seconds
     summary["seconds"] = progress.elapsed
     print(
-        f"\n{summary['tools']:,} tools in {summary['domains']} domains of {summary['categories']} categories;"
-        f" {summary['called_share']:.2%} answered a call, {summary['near_duplicate_share']:.1%} have a near-duplicate in"
-        f" another domain\nregistry {summary['registry_digest'][:16]}; read {run.shown_path}/report.md"
+        f"\n{summary['tools']:,} tools in {summary['domains']} domains of {summary['categories']} categories:"
+        f" {summary['executed_share']:.2%} are executed by a certified task, {summary['near_duplicate_share']:.1%} have a"
+        f" near-duplicate in another domain\nregistry {summary['registry_digest'][:16]}; read {run.shown_path}/report.md"
     )
     return summary
 
@@ -95,12 +99,12 @@ def _chosen(config: Evolve) -> list[Domain]:
     return sorted(turns[: config.domains], key=lambda domain: order[domain.name])
 
 
-def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[Rows]:
+def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[DomainRows]:
     """In order; as many are grown at once as there are workers."""
-    remote = ray.remote(num_cpus=1)(grown_rows)
+    remote, verify = ray.remote(num_cpus=1)(domain_rows), verifier_for("tool_use").verify
     waiting: deque[ray.ObjectRef] = deque()
     for domain in domains:
-        waiting.append(remote.remote(domain, config.seed))
+        waiting.append(remote.remote(domain, config.seed, verify))
         if len(waiting) > config.workers:
             yield ray.get(waiting.popleft())
     while waiting:
@@ -113,11 +117,14 @@ def _summary(domains: Sequence[Domain], tools: Sequence[Mapping[str, Any]]) -> d
         homes.setdefault(row["local_fingerprint"], set()).add(row["domain"])
     near = sum(len(homes[row["local_fingerprint"]]) > 1 for row in tools)
     uncalled = [f"{row['domain']}.{row['tool']}" for row in tools if not row["called"]]
+    without = [f"{row['domain']}.{row['tool']}" for row in tools if not row["certified"]]
     return {
         "categories": len({domain.category for domain in domains}),
         "domains": len(domains),
         "tools": len(tools),
         "distinct_fingerprints": len({row["fingerprint"] for row in tools}),
+        "executed_share": 1 - len(without) / len(tools),
+        "without_task": without[:100],
         "called_share": 1 - len(uncalled) / len(tools),
         "uncalled": uncalled[:100],
         "near_duplicate_share": near / len(tools),

@@ -24,8 +24,8 @@ def write_report(
     report = Report("Grown tools")
     report.text(
         f"{summary['tools']:,} tools in {summary['domains']} domains of {summary['categories']} categories. Inside a domain"
-        f" no two are the same up to names. {summary['called_share']:.2%} answered a call on a fresh instance (the call stands"
-        f" in the registry); {summary['near_duplicate_share']:.1%} have one in another domain that does the same to something"
+        f" no two are the same up to names. {summary['executed_share']:.2%} are executed by a certified task of their own (under"
+        f" tasks/); {summary['near_duplicate_share']:.1%} have one in another domain that does the same to something"
         " else."
     )
     report.picture("registry.png", "Tools by category and by operator")

@@ -381,13 +381,14 @@ def add_policies(draft: Draft) -> None:
     for rule in draft.domain.rules:
         looks_at = {condition["left"]["field"].partition(".")[2] for condition in rule.when["all"]}
         moves = {f"{name}_{case.name}" for name in rule.forbids}
+        batches = {f"{name}_{case.plural}" for name in rule.forbids}
         governed = []
         for name, tool in draft.operations.items():
-            if tool["entity"] != case.name or tool["kind"] not in ("update", "transition"):
+            if tool["entity"] != case.name or tool["kind"] not in ("update", "transition", "batch"):
                 continue
             sets = {field for effect in tool.get("effects", []) for field in effect.get("set", {}).get("fields", {})}
             workflow = tool["kind"] == "transition" and any(name.startswith(f"{move}_") for move in moves)
-            if workflow or ("change" in rule.forbids and tool["kind"] == "update" and not sets & looks_at):
+            if workflow or name in batches or ("change" in rule.forbids and tool["kind"] == "update" and not sets & looks_at):
                 governed.append(name)
         if not governed:
             continue

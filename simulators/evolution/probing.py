@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from simulators.worlds import ArgumentSpec, OperationSpec, WorldSpec, WorldState
 
-__all__ = ["example_call"]
+__all__ = ["example_call", "tries"]
 
 INSTANCES: Final = 16
 TRIES: Final = 100
@@ -19,15 +19,18 @@ def example_call(world: WorldSpec, tool: str, rng: random.Random) -> tuple[int, 
     operation = world.operations[tool]
     for seed in range(INSTANCES):
         start = world.instantiate(seed)
-        for arguments in _tries(start, operation, rng):
+        for arguments in tries(start, operation, rng, TRIES):
             state = start.fork()
             if not state.call(tool, arguments).isError and bool(state.diff()) == operation.changes_state:
                 return seed, arguments
     return None
 
 
-def _tries(state: WorldState, operation: OperationSpec, rng: random.Random) -> Iterator[dict[str, Any]]:
-    for _ in range(TRIES):
+def tries(
+    state: WorldState, operation: OperationSpec, rng: random.Random, count: int
+) -> Iterator[dict[str, Any]]:
+    """So many draws of arguments that the operation's schema accepts; most of them are about records that exist."""
+    for _ in range(count):
         subject = rng.choice(list(state.keys(operation.entity))) if operation.subject_argument else None
         yield {
             name: _value(state, operation, argument, subject, rng)
@@ -61,7 +64,9 @@ def _field_value(
     if argument.entity == operation.entity and held.get(argument.field) is not None and rng.random() < 0.4:
         return held[argument.field]
     there = [fields[argument.field] for fields in state.records(argument.entity).values()]
-    pool = [value for value in (*there, *field.draw) if value is not None]
+    # What is looked for is better there; what is written may well be new.
+    could_be = () if operation.kind in ("search", "list", "compute") else field.draw
+    pool = [value for value in (*there, *could_be) if value is not None]
     if field.type == "boolean":
         pool = [False, True]
     return rng.choice(pool) if pool else field.minimum

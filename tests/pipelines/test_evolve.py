@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+from simulators.environment import Environment
 from simulators.worlds import load
+from trajectories.codec import from_row
 from trajectories.shards import read
+from trajectories.tasks import Task
 
 
 def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_path: Path) -> None:
@@ -17,7 +20,7 @@ def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_pat
     first, second = summaries
     assert first["registry_digest"] == second["registry_digest"]
     assert (first["categories"], first["domains"]) == (2, 4) and first["tools"] > 250
-    assert first["called_share"] == 1.0 and first["distinct_fingerprints"] == first["tools"]
+    assert first["called_share"] == first["executed_share"] == 1.0 and first["distinct_fingerprints"] == first["tools"]
     rows = list(read("run-1", "tools"))
     assert len(rows) == first["tools"] and len({row["domain"] for row in rows}) == 4
     steps = list(read("run-1", "steps"))
@@ -26,6 +29,10 @@ def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_pat
     world = load(f"run-1/worlds/{row['category']}/{row['domain']}.json")
     assert world.fingerprint() == row["world_fingerprint"]
     assert not world.instantiate(row["example_seed"]).call(row["tool"], row["example_arguments"]).isError
+    tasks = [from_row(Task, row) for row in read("run-1/tasks")]
+    assert len(tasks) == len(rows) and all(task.certificate.certified for task in tasks)
+    environment = Environment(load(tasks[5].world))
+    environment.reset(tasks[5], 0)
     report = Path("run-1/report.md").read_text()
     assert "](registry.png)" in report and row["domain"] in report
 

@@ -9,25 +9,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rewards.verifiers import verifier_for
 from simulators.evolution.domains import Domain, categories
 from simulators.evolution.draft import a, spoken
 from simulators.evolution.fingerprints import tool_fingerprint
 from simulators.evolution.growing import grow
 from simulators.evolution.operators import OPERATORS
-from simulators.evolution.registry import grown_rows
+from simulators.evolution.registry import domain_rows
 from simulators.evolution.seed_world import seed_draft
+from simulators.tasks import make_agent, play
 from simulators.worlds import WorldState, parse
 from trajectories.canonical import canonical_json, digest
 
 ALL = [domain for category in categories() for domain in category.domains.values()]
 SOME = ALL[::23]
+VERIFY = verifier_for("tool_use").verify
 domains = st.sampled_from(ALL)
 EFFORT = settings(max_examples=12, deadline=None)
 
 
 @pytest.mark.parametrize("domain", SOME, ids=lambda domain: domain.name)
 def test_tools_are_many_distinct_and_each_answers_a_call(domain: Domain) -> None:
-    tools, steps, document = grown_rows(domain, 0)
+    rows = domain_rows(domain, 0, VERIFY)
+    tools, steps, document = rows.tools, rows.steps, rows.world
     assert len(tools) >= 63  # times 320 domains: twenty thousand
     assert len({row["fingerprint"] for row in tools}) == len(tools) == len({row["tool"] for row in tools})
     assert [row["tool"] for row in tools if not row["called"]] == []
@@ -36,6 +40,14 @@ def test_tools_are_many_distinct_and_each_answers_a_call(domain: Domain) -> None
     )
     assert all(row["description"][0].isupper() and row["description"].endswith(".") for row in tools)
     world = parse(document)
+    assert [row["tool"] for row in tools if not row["certified"]] == []
+    for task, row in zip(rows.tasks, tools, strict=True):
+        best = play(task, world, make_agent("oracle", task, world), task.seed)[2]
+        assert VERIFY(task, best).value == 1.0
+        assert any(call.name == row["tool"] and not call.is_error for call in best.calls)
+        assert task.certificate.certified and set(task.certificate.cheats.values()) == {0.0}
+        blind = len(task.gold.calls) == 1 and world.operations[row["tool"]].changes_state
+        assert not blind, f"{row['tool']}: one blind call does it"
     for row in tools[::9]:
         state = world.instantiate(row["example_seed"])
         assert not state.call(row["tool"], row["example_arguments"]).isError
@@ -119,8 +131,8 @@ def test_renaming_everything_leaves_the_fingerprint_and_a_change_does_not() -> N
 def test_no_error_changes_a_grown_world_and_digests_tell_contents(
     domain: Domain, seed: int, plan: list[tuple[int, int]]
 ) -> None:
-    tools, _, document = grown_rows(domain, 0)
-    world = parse(document)
+    rows = domain_rows(domain, 0, VERIFY)
+    tools, world = rows.tools, parse(rows.world)
     state: WorldState = world.instantiate(seed)
     for choice, _ in plan:
         row = tools[choice % len(tools)]
