@@ -22,10 +22,10 @@ from simulators.worlds import WorldState, parse
 from trajectories.canonical import canonical_json, digest
 
 ALL = [domain for category in categories() for domain in category.domains.values()]
-SOME = ALL[::23]
+SOME = ALL[::40]
 VERIFY = verifier_for("tool_use").verify
 domains = st.sampled_from(ALL)
-EFFORT = settings(max_examples=12, deadline=None)
+EFFORT = settings(max_examples=6, deadline=None)
 
 
 @pytest.mark.parametrize("domain", SOME, ids=lambda domain: domain.name)
