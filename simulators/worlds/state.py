@@ -144,12 +144,20 @@ class WorldState:
             before = self._base.records[entity].get(key)
         if before is after or before == after:
             return None
-        old, new, volatile = before or {}, after or {}, self._base.volatile[entity]
-        fields = {
-            name: (old.get(name), new.get(name))
-            for name in self.world.entities[entity].fields
-            if old.get(name) != new.get(name) and name not in volatile
-        }
+        volatile = self._base.volatile[entity]
+        if before is not None and after is not None:
+            fields = {
+                name: (before[name], value)
+                for name, value in after.items()
+                if value != before[name] and name not in volatile
+            }
+        else:
+            old, new = before or {}, after or {}
+            fields = {
+                name: (old.get(name), new.get(name))
+                for name in self.world.entities[entity].fields
+                if old.get(name) != new.get(name) and name not in volatile
+            }
         if not fields:
             return None
         kind: Final = "created" if before is None else "deleted" if after is None else "updated"
