@@ -7,13 +7,13 @@ wording nor key can give it away.
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from simulators.worlds import OperationSpec, PolicySpec, WorldSpec
-from simulators.worlds.expressions import All, Any_, Arithmetic, Compare, Condition, Expression, FieldOf, Not
+from simulators.worlds.expressions import FieldOf, walk
 from simulators.worlds.spec import ArgumentSpec, FieldSpec
 
 __all__ = ["GovernedOperation", "draw_argument", "governed_operations", "policy_field_values", "reading_of"]
@@ -72,7 +72,8 @@ def policy_field_values(
     An integer field contributes some values of its range, any other field all the values that fresh instances draw.
     """
     fields = world.entities[governed.entity].fields
-    names = sorted({name for policy in governed.policies for name in _fields_in(policy.forbids_when)})
+    nodes = (node for policy in governed.policies for node in walk(policy.forbids_when))
+    names = sorted({node.field for node in nodes if isinstance(node, FieldOf)})
     pools = [_values_of(fields[name], record[name], rng) for name in names]
     combinations = [dict(zip(names, values, strict=True)) for values in itertools.product(*pools)]
     return rng.sample(combinations, min(len(combinations), MOST_COMBINATIONS))
@@ -146,18 +147,3 @@ def _values_of(field: FieldSpec, current: Any, rng: random.Random) -> list[Any]:
     if field.type == "boolean":
         return [False, True]
     return list(field.values) or [current]
-
-
-def _fields_in(part: Condition | Expression) -> Iterator[str]:
-    """Names of the fields that a condition over one record looks at."""
-    match part:
-        case FieldOf(_, field):
-            yield field
-        case Arithmetic(_, left, right) | Compare(left, _, right):
-            yield from _fields_in(left)
-            yield from _fields_in(right)
-        case All(conditions) | Any_(conditions):
-            for inner in conditions:
-                yield from _fields_in(inner)
-        case Not(inner):
-            yield from _fields_in(inner)

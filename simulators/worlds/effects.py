@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulators.worlds.expressions import Expression, compile_expression
+from simulators.worlds.expressions import Expression, compile_expression, compile_named
 
 if TYPE_CHECKING:
     from simulators.worlds.transaction import Transaction
@@ -55,7 +55,7 @@ def compile_effect(effect: Effect) -> Callable[["Transaction"], None]:
     """A function that applies the effect to a transaction; it raises `Refused` where the world's rules forbid that."""
     match effect:
         case Set(record, fields):
-            values = _compile_fields(fields)
+            values = compile_named(fields)
             return lambda transaction: transaction.update(record, _evaluate(values, transaction))
         case Add(record, field, amount):
             compute = compile_expression(amount)
@@ -63,14 +63,10 @@ def compile_effect(effect: Effect) -> Callable[["Transaction"], None]:
                 record, {field: transaction.fields(record)[field] + compute(transaction)}
             )
         case Create(record, entity, fields):
-            values = _compile_fields(fields)
+            values = compile_named(fields)
             return lambda transaction: transaction.create(record, entity, _evaluate(values, transaction))
         case Delete(record):
             return lambda transaction: transaction.delete(record)
-
-
-def _compile_fields(fields: Mapping[str, Expression]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    return tuple((name, compile_expression(expression)) for name, expression in fields.items())
 
 
 def _evaluate(values: tuple[tuple[str, Callable[[Any], Any]], ...], transaction: "Transaction") -> dict[str, Any]:

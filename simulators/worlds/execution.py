@@ -4,16 +4,16 @@ Everything that depends on the spec alone (schema validators, conditions, effect
 by all its states.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
 from simulators.worlds.arguments import argument_checker
 from simulators.worlds.effects import compile_effect
-from simulators.worlds.expressions import Expression, Frame, compile_condition, compile_expression
-from simulators.worlds.searching import compile_search
-from simulators.worlds.spec import Binding, OperationSpec, WorldSpec
+from simulators.worlds.expressions import compile_condition, compile_named
+from simulators.worlds.searching import compile_bindings, compile_search
+from simulators.worlds.spec import OperationSpec, WorldSpec
 from simulators.worlds.transaction import Records, Refused, Transaction
 
 __all__ = ["Executor", "executor_of"]
@@ -62,10 +62,10 @@ def _compile(operation: OperationSpec, world: WorldSpec) -> Operation:
 
         return run_search
 
-    bindings = _compile_bindings(operation.records)
+    bindings = compile_bindings(operation.records)
     requirements = tuple((compile_condition(need.condition), need.error) for need in operation.require)
     effects = tuple(compile_effect(effect) for effect in operation.effects)
-    returns = _compile_returns(operation.returns)
+    returns = compile_named(operation.returns)
 
     def perform(transaction: Transaction) -> dict[str, Any]:
         for name, entity, key in bindings:
@@ -98,11 +98,3 @@ def _compile(operation: OperationSpec, world: WorldSpec) -> Operation:
         return {"done": done}, transaction
 
     return run_batch
-
-
-def _compile_bindings(bindings: tuple[Binding, ...]) -> tuple[tuple[str, str, Callable[[Frame], Any]], ...]:
-    return tuple((binding.name, binding.entity, compile_expression(binding.key)) for binding in bindings)
-
-
-def _compile_returns(returns: Mapping[str, Expression]) -> tuple[tuple[str, Callable[[Frame], Any]], ...]:
-    return tuple((name, compile_expression(expression)) for name, expression in returns.items())

@@ -6,13 +6,14 @@ checked when the world was loaded, so that evaluating a loaded expression cannot
 
 import datetime
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 __all__ = [
     "ARITHMETIC", "COMPARISONS", "All", "Any_", "ArgumentOf", "Arithmetic", "Compare", "Condition", "Expression",
-    "FieldOf", "Frame", "KeyOf", "Literal", "Not", "RecordFrame", "compile_condition", "compile_expression", "holds",
+    "FieldOf", "Frame", "KeyOf", "Literal", "Not", "RecordFrame", "compile_condition", "compile_expression",
+    "compile_named", "holds", "walk",
 ]  # fmt: skip
 
 
@@ -131,6 +132,20 @@ class RecordFrame:
         raise LookupError(f"a policy sees the fields of {self._record}, not its key")
 
 
+def walk(part: Condition | Expression) -> Iterator[Condition | Expression]:
+    """The node itself and every one beneath it."""
+    yield part
+    match part:
+        case Arithmetic(_, left, right) | Compare(left, _, right):
+            yield from walk(left)
+            yield from walk(right)
+        case All(conditions) | Any_(conditions):
+            for inner in conditions:
+                yield from walk(inner)
+        case Not(inner):
+            yield from walk(inner)
+
+
 def holds(condition: Condition, frame: Frame) -> bool:
     """Whether `condition` is true in `frame`."""
     return compile_condition(condition)(frame)
@@ -150,6 +165,11 @@ def compile_expression(expression: Expression) -> Callable[[Frame], Any]:
         case Arithmetic(name, left, right):
             compute, first, second = ARITHMETIC[name], compile_expression(left), compile_expression(right)
             return lambda frame: compute(first(frame), second(frame))
+
+
+def compile_named(expressions: Mapping[str, Expression]) -> tuple[tuple[str, Callable[[Frame], Any]], ...]:
+    """Each name with the function that gives its value, in order."""
+    return tuple((name, compile_expression(expression)) for name, expression in expressions.items())
 
 
 def compile_condition(condition: Condition) -> Callable[[Frame], bool]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, cast, get_args
 
+from simulators.worlds.aggregates import Total
 from simulators.worlds.document import Section
 from simulators.worlds.effects import Create, Delete, Effect
 from simulators.worlds.expressions import Expression, Literal
@@ -70,7 +71,7 @@ def _read_operation(
     needs, does = read_shorthand(section, kind, entity, scope)
     require = (*needs, *(_read_requirement(part, scope) for part in _elements(section, "require")))
     effects = (*does, *_read_effects(section, kind, entity, scope))
-    returns, output = _read_results(section, kind, scope)
+    returns, totals, output = _read_results(section, kind, scope)
     return OperationSpec(
         name=name, kind=kind, entity=entity, description=section.child("description").text(), arguments=arguments,
         inputSchema=input_schema(arguments), outputSchema=output, annotations=_annotations(kind, effects),
@@ -78,8 +79,7 @@ def _read_operation(
         limit=part.integer(1) if (part := section.get("limit")) else 5,
         page_size=part.integer(1, 1000) if (part := section.get("page_size")) else PAGE,
         sort=read_sort(part, scope) if (part := section.get("sort")) else None,
-        totals=read_totals(part, scope)[0] if (part := section.get("totals")) else {},
-        require=require, effects=effects, returns=returns,
+        totals=totals, require=require, effects=effects, returns=returns,
     )  # fmt: skip
 
 
@@ -147,27 +147,29 @@ def _read_effects(section: Section, kind: Kind, entity: str, scope: Scope) -> tu
     return effects
 
 
-def _read_results(section: Section, kind: Kind, scope: Scope) -> tuple[dict[str, Expression], dict[str, Any]]:
-    """What a call returns, and its JSON Schema."""
+def _read_results(
+    section: Section, kind: Kind, scope: Scope
+) -> tuple[dict[str, Expression], dict[str, Total], dict[str, Any]]:
+    """What a call returns: expressions, or totals, and the JSON Schema."""
     if kind == "decline":
-        return {"declined": Literal(True)}, object_schema({"declined": {"type": "boolean"}})
+        return {"declined": Literal(True)}, {}, object_schema({"declined": {"type": "boolean"}})
     if kind == "compute":
-        types = read_totals(section.child("totals"), scope)[1]
-        return {}, object_schema({name: type_schema(value_type) for name, value_type in types.items()})
+        totals, types = read_totals(section.child("totals"), scope)
+        return {}, totals, object_schema({name: type_schema(value_type) for name, value_type in types.items()})
     returns, types = _read_returns(section.child("returns"), scope)
     row = object_schema({name: type_schema(value_type) for name, value_type in types.items()})
     if kind == "search":
-        return returns, object_schema({"found": {"type": "array", "items": row}})
+        return returns, {}, object_schema({"found": {"type": "array", "items": row}})
     if kind == "batch":
-        return returns, object_schema({"done": {"type": "array", "items": row}})
+        return returns, {}, object_schema({"done": {"type": "array", "items": row}})
     if kind == "list":
         page: dict[str, dict[str, Any]] = {
             "items": {"type": "array", "items": row},
             "total": {"type": "integer"},
             "next_offset": {"type": ["integer", "null"]},
         }
-        return returns, object_schema(page)
-    return returns, row
+        return returns, {}, object_schema(page)
+    return returns, {}, row
 
 
 def _read_returns(section: Section, scope: Scope) -> tuple[dict[str, Expression], dict[str, str]]:

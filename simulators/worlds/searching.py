@@ -7,16 +7,13 @@ in the same order either way.
 
 import itertools
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from simulators.worlds.aggregates import compile_totals
 from simulators.worlds.expressions import (
-    All,
-    Any_,
     ArgumentOf,
-    Arithmetic,
     Compare,
     Condition,
     Expression,
@@ -24,16 +21,16 @@ from simulators.worlds.expressions import (
     Frame,
     KeyOf,
     Literal,
-    Not,
     compile_condition,
     compile_expression,
+    compile_named,
+    walk,
 )  # fmt: skip
-from simulators.worlds.spec import OperationSpec
+from simulators.worlds.spec import Binding, OperationSpec
 from simulators.worlds.transaction import Records, Transaction
 
-__all__ = ["compile_search"]
+__all__ = ["compile_bindings", "compile_search"]
 
-Named = tuple[str, Callable[[Frame], Any]]
 Search = Callable[[Records, Transaction], dict[str, Any]]
 Hits = Callable[[Records, Transaction], Iterator[str]]
 
@@ -68,7 +65,7 @@ class _Pinned:
 def compile_search(operation: OperationSpec) -> Search:
     """A function that gives the result of a search, a list or a computation."""
     hits = _compile_hits(operation)
-    returns = _compiled(operation.returns)
+    returns = compile_named(operation.returns)
 
     def row(transaction: Transaction) -> dict[str, Any]:
         return {name: value(transaction) for name, value in returns}
@@ -103,17 +100,20 @@ def _compile_list(operation: OperationSpec, hits: Hits, row: Callable[[Transacti
     return page
 
 
+def compile_bindings(bindings: tuple[Binding, ...]) -> tuple[tuple[str, str, Callable[[Frame], Any]], ...]:
+    """Name, entity and the function that gives the key, of each record that is bound."""
+    return tuple((binding.name, binding.entity, compile_expression(binding.key)) for binding in bindings)
+
+
 def _compile_hits(operation: OperationSpec) -> Hits:
     """A function that binds one matching record after the other, in the order of their keys, and gives the keys."""
     entity = operation.entity
-    first = tuple(binding for binding in operation.records if not _records_of(binding.key))
-    once = tuple((item.name, item.entity, compile_expression(item.key)) for item in first)
-    each = tuple(
-        (item.name, item.entity, compile_expression(item.key)) for item in operation.records if item not in first
-    )
+    first = tuple(binding for binding in operation.records if not _is_about_records(binding.key))
+    once = compile_bindings(first)
+    each = compile_bindings(tuple(binding for binding in operation.records if binding not in first))
     optional = {name for name, argument in operation.arguments.items() if argument.optional}
     tests = tuple(
-        _Test(compile_condition(part), arguments_of(part) & optional, _pinned(part, operation))
+        _Test(compile_condition(part), _arguments_of(part) & optional, _pinned(part, operation))
         for part in operation.match
     )
 
@@ -133,34 +133,12 @@ def _compile_hits(operation: OperationSpec) -> Hits:
     return hits
 
 
-def arguments_of(part: Condition | Expression) -> frozenset[str]:
-    """Names of the arguments that a condition or an expression uses."""
-    match part:
-        case ArgumentOf(name):
-            return frozenset((name,))
-        case Arithmetic(_, left, right) | Compare(left, _, right):
-            return arguments_of(left) | arguments_of(right)
-        case All(conditions) | Any_(conditions):
-            return frozenset().union(*(arguments_of(inner) for inner in conditions))
-        case Not(inner):
-            return arguments_of(inner)
-        case _:
-            return frozenset()
+def _is_about_records(expression: Expression) -> bool:
+    return any(isinstance(node, FieldOf | KeyOf) for node in walk(expression))
 
 
-def _compiled(expressions: Mapping[str, Expression]) -> tuple[Named, ...]:
-    return tuple((name, compile_expression(expression)) for name, expression in expressions.items())
-
-
-def _records_of(expression: Expression) -> frozenset[str]:
-    """Names of the records that an expression uses."""
-    match expression:
-        case FieldOf(record, _) | KeyOf(record):
-            return frozenset((record,))
-        case Arithmetic(_, left, right):
-            return _records_of(left) | _records_of(right)
-        case _:
-            return frozenset()
+def _arguments_of(condition: Condition) -> frozenset[str]:
+    return frozenset(node.name for node in walk(condition) if isinstance(node, ArgumentOf))
 
 
 def _pinned(condition: Condition, operation: OperationSpec) -> _Pinned | None:
