@@ -20,6 +20,7 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from starlette.applications import Starlette
 
 from simulators.mcp.content import to_wire
+from simulators.mcp.draining import draining
 from simulators.worlds import WorldSpec, WorldState
 from trajectories.messages import ToolSpec
 
@@ -51,14 +52,14 @@ class WorldServer:
         self._tools = [_described(tool) for tool in world.tool_specs()]
 
     async def serve_stdio(self, stdout: TextIO | None = None) -> None:
-        """One session over this process's stdin and stdout; returns when the client has closed them.
+        """One session over this process's stdin and stdout; returns when the client has closed them and has its answers.
 
         Args:
             stdout: where the protocol is written, when it is not the process's own.
         """
         server = self._server(one_connection=True)
         async with stdio_server(stdout=anyio.wrap_file(stdout) if stdout else None) as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+            await server.run(*draining(incoming, outgoing), server.create_initialization_options())
 
     def http_app(self, *, max_sessions: int = 64, idle_seconds: float = 1800.0, host: str = "127.0.0.1") -> Starlette:
         """The ASGI application, with the endpoint at ``/mcp``.

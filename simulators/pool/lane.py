@@ -18,9 +18,10 @@ from simulators.environment import Observation, StepResult
 from simulators.pool.host import Apply, EnvironmentHost, Failure, Finish, Operation, Reset
 from trajectories.outcomes import Fault
 
-__all__ = ["Lane", "SlotFault"]
+__all__ = ["DEATH", "Lane", "SlotFault"]
 
-_DEATH = (RayActorError, WorkerCrashedError, OutOfMemoryError)
+DEATH = (RayActorError, WorkerCrashedError, OutOfMemoryError)
+"""What Ray raises when an actor's process is gone."""
 
 
 class SlotFault(RuntimeError):
@@ -117,7 +118,7 @@ class Lane:
         while True:
             try:
                 results = await self.actor.run.remote(operations)
-            except _DEATH as error:
+            except DEATH as error:
                 deaths += 1
                 alone = len(operations) == 1
                 if alone and deaths >= self._max_deaths:
@@ -145,7 +146,7 @@ class Lane:
             try:
                 await self._replay()
                 return
-            except _DEATH:
+            except DEATH:
                 continue
         self._episodes.clear()
         self.actor = self._start()

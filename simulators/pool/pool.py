@@ -5,6 +5,7 @@ it runs. Where an episode runs, when, and how often its actor died changes nothi
 """
 
 import asyncio
+import contextlib
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ import ray
 
 from simulators.environment import Observation, StepResult
 from simulators.pool.host import Abort, Apply, Failure, Finish, Reset, Step
-from simulators.pool.lane import Lane, SlotFault
+from simulators.pool.lane import DEATH, Lane, SlotFault
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.teacher import ErrorMix
@@ -143,8 +144,13 @@ class EnvironmentPool:
         return await self.map(functools.partial(_play, _episode_settings(self.config)), items)
 
     def pids(self) -> list[int]:
-        """Process ids of the actors."""
-        return ray.get([lane.actor.pid.remote() for lane in self._lanes])
+        """Process ids of the actors that live; one that died is replaced when it is next needed."""
+        answers = [lane.actor.pid.remote() for lane in self._lanes]
+        pids = []
+        for answer in answers:
+            with contextlib.suppress(*DEATH):
+                pids.append(ray.get(answer))
+        return pids
 
     @property
     def deaths(self) -> int:

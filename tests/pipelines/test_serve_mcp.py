@@ -49,6 +49,14 @@ def test_stdout_carries_the_protocol_and_nothing_else(tmp_path: Path) -> None:
     assert server.returncode == 0 and "served order_desk: 1 sessions, 1 calls" in error and "run directory" in error
 
 
+def test_a_client_that_closes_its_side_at_once_gets_every_answer(tmp_path: Path) -> None:
+    server = start(tmp_path)
+    asked = [("initialize", HELLO), *[("tools/call", {"name": "get_order", "arguments": {"order_id": "582"}})] * 50]
+    lines = [json.dumps({"jsonrpc": "2.0", "id": n, "method": m, "params": p}) for n, (m, p) in enumerate(asked)]
+    out, _ = server.communicate("\n".join(lines) + "\n", timeout=60)
+    assert sorted(json.loads(line)["id"] for line in out.splitlines()) == list(range(51)) and server.returncode == 0
+
+
 def test_http_prints_where_it_listens_and_a_signal_ends_it_in_order(tmp_path: Path) -> None:
     server = start(tmp_path, "transport=http")
     assert server.stdout is not None

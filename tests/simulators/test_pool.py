@@ -40,8 +40,8 @@ def kill(pid):
 
 
 def kill_actors(pool, count=2):
-    with contextlib.suppress(ray.exceptions.RayActorError):  # one of them is dead already
-        for pid in pool.pids()[:count]:
+    for pid in pool.pids()[:count]:
+        with contextlib.suppress(ProcessLookupError):
             kill(pid)
 
 
@@ -67,6 +67,18 @@ async def episode(pool, slot, task, seed=3, between_turns=None):
 async def test_episodes_through_the_pool_equal_those_in_process(pool):
     played = await asyncio.gather(*(episode(pool, f"slot {i}", task) for i, task in enumerate(TASKS)))
     assert played == [expected(task) for task in TASKS]
+
+
+async def test_pids_leave_out_an_actor_that_is_dead_and_has_not_been_needed_since(pool):
+    first, second = pool.pids()
+    kill(first)
+    for _ in range(100):
+        if len(alive := pool.pids()) == 1:
+            break
+        await asyncio.sleep(0.05)
+    assert alive == [second]
+    played = await asyncio.gather(*(episode(pool, f"slot {i}", task) for i, task in enumerate(TASKS)))
+    assert played == [expected(task) for task in TASKS] and len(pool.pids()) == 2
 
 
 async def test_an_actor_killed_between_and_during_turns_loses_nothing(pool):
