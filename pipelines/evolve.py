@@ -9,8 +9,10 @@ import resource
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import ray
 
 from pipelines.cluster import ray_session
@@ -20,7 +22,8 @@ from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory, write_atomically
 from pipelines.schema import Command, register
 from rewards.verifiers import verifier_for
-from simulators.evolution.domains import Domain, categories
+from simulators.evolution.domains import Domain
+from simulators.evolution.reading import categories
 from simulators.evolution.registry import STEP_SCHEMA, TOOL_SCHEMA, DomainRows, domain_rows
 from simulators.worlds import WorldSpecError
 from trajectories.canonical import digest
@@ -44,8 +47,6 @@ class Evolve(Command):
             raise ValueError(f"domains: must be at least 1 or null, not {self.domains}")
         if self.rows_per_shard < 1:
             raise ValueError(f"rows_per_shard: must be at least 1, not {self.rows_per_shard}")
-        if self.resume != "never":
-            raise ValueError("resume: growing takes minutes and is not continued; start it again in another directory")
 
 
 def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
@@ -57,9 +58,9 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
     with (
         ray_session(config.workers),
         progress.phase("evolve", total=len(domains), unit="domains") as phase,
-        ShardWriter(run.path, schema=TOOL_SCHEMA, rows_per_shard=config.rows_per_shard, split="tools") as tool_rows,
-        ShardWriter(run.path, schema=STEP_SCHEMA, rows_per_shard=config.rows_per_shard, split="steps") as step_rows,
-        ShardWriter(run.path / "tasks", schema=TASK_SCHEMA, rows_per_shard=config.rows_per_shard) as task_rows,
+        _writer(config, run, run.path, TOOL_SCHEMA, "tools") as tool_rows,
+        _writer(config, run, run.path, STEP_SCHEMA, "steps") as step_rows,
+        _writer(config, run, run.path / "tasks", TASK_SCHEMA, "train") as task_rows,
     ):
         for domain, grown in zip(domains, _grown(config, domains), strict=True):
             path = run.file(f"worlds/{domain.category}/{domain.name}.json")
@@ -85,6 +86,14 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         f" near-duplicate in another domain\nregistry {summary['registry_digest'][:16]}; read {run.shown_path}/report.md"
     )
     return summary
+
+
+def _writer(config: Evolve, run: RunDirectory, directory: Path, schema: pa.Schema, split: str) -> ShardWriter:
+    """Over what a run that was stopped left: the same rows are made again in minutes."""
+    keep = 0 if run.resumed else None
+    return ShardWriter(
+        directory, schema=schema, rows_per_shard=config.rows_per_shard, split=split, resume=run.resumed, keep_rows=keep
+    )
 
 
 def _chosen(config: Evolve) -> list[Domain]:

@@ -193,8 +193,9 @@ def _question(
         pool = [*records]
     else:  # a figure over many records: what single ones hold is of its kind
         pool = [value for fields in records.values() for value in fields.values() if _alike(value, shown[name])]
-    near = [int(answer) + step for step in (-1, 1, 2, -2, 3, 10)] if answer.lstrip("-").isdigit() else []
-    found = dict.fromkeys(wording.spoken(value) for value in (*pool, *near) if value is not None)
+    # Numbers beside the right one come first: they are what somebody says who counts on.
+    near = [number for step in (-1, 1, 2, -2) if (number := int(answer) + step) >= 0] if answer.isdigit() else []
+    found = dict.fromkeys(wording.spoken(value) for value in (*near, *pool) if value is not None)
     wrong = [text for text in found if text not in wording.spoken(answer) and wording.spoken(answer) not in text]
     if not wrong:
         raise Unsuitable("no wrong answer to tell apart")
@@ -247,13 +248,19 @@ def _cheats(task: Task, world: WorldSpec, operation: OperationSpec) -> Iterator[
         yield "always_act", PlannedAgent(Plan.one_by_one((blind,), reply if not says else f"It is {wrong[0]}."))
     yield "missing", PlannedAgent(Plan.one_by_one(calls[:-1], f"It is {wrong[0]}." if says else reply))
     if says:
-        yield "spray", PlannedAgent(Plan.one_by_one(calls, f"{reply} {' '.join(wrong)}"))
+        yield "spray", PlannedAgent(Plan.one_by_one(calls, f"{reply} {' '.join(_guesses(state, operation))}"))
     elif operation.changes_state:
         yield "spray", PlannedAgent(Plan.one_by_one((*calls, refusal), reply))
         yield "twice", PlannedAgent(Plan.one_by_one((*calls, last), reply))
     other = _elsewhere(state, operation, last, borrows, first=False)
     if other is not None:
         yield "wrong_record", PlannedAgent(Plan.one_by_one((*calls[:-1], other), reply if not says else f"It is {wrong[0]}."))
+
+
+def _guesses(state: WorldState, operation: OperationSpec) -> list[str]:
+    """What somebody says who lists everything that an answer could be: small numbers, and all that the records hold."""
+    held = (value for fields in state.records(operation.entity).values() for value in fields.values())
+    return [str(number) for number in range(100)] + [wording.spoken(value) for value in held] + [*state.keys(operation.entity)]
 
 
 def _other_value(

@@ -41,7 +41,7 @@ class _Namer:
                 self._records[effect["create"]["record"]] = effect["create"]["entity"]
         own = {**tool.get("arguments", {}), **tool.get("returns", {}), **tool.get("totals", {})}
         self._own = set(own) | set(self._records)
-        parts = {key: value for key, value in tool.items() if key not in ("description", "policies")}
+        parts = {key: value for key, value in tool.items() if key != "description"}
         return digest(self._plain(parts))
 
     def _plain(self, value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from simulators.evolution.domains import Domain, Entity, Field
 from simulators.evolution.draft import Draft, a, spoken
-from simulators.evolution.vocabulary import words
+from simulators.evolution.vocabulary import VOCABULARIES
 
 __all__ = ["seed_draft", "compare", "field_of", "key_argument", "shown"]
 
@@ -73,7 +73,7 @@ def _field(field: Field, rng: random.Random) -> dict[str, Any]:
     document = dict(field.document)
     if (vocabulary := document.pop("vocabulary", None)) is None:
         return document
-    pool = words(vocabulary)
+    pool = VOCABULARIES[vocabulary]
     return document | {"draw": rng.sample(pool, min(MOST_DRAWS, len(pool))), "max_length": 60}
 
 

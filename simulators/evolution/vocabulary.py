@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["VOCABULARIES", "words"]
+__all__ = ["VOCABULARIES"]
 
 _FIRST = (
     "Ada", "Amir", "Ana", "Ben", "Bao", "Carla", "Chen", "Dana", "Dev", "Elif", "Emma", "Femi", "Finn", "Gita", "Goran",
@@ -81,7 +81,3 @@ VOCABULARIES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """By name; persons, companies, products, places, titles, streets, e-mail addresses, phone numbers and codes are many
 enough to be labels."""
-
-
-def words(vocabulary: str) -> tuple[str, ...]:
-    return VOCABULARIES[vocabulary]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import composition
-from pipelines.controls import Controls, Outcome, _over_seeds, _overrides, _summary, _typed, _write_report
+from pipelines.controls import ARMS, Controls, Outcome, _over_seeds, _overrides, _summary, _typed, _write_report
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import load
 from pipelines.structured import build, plain
@@ -59,6 +59,15 @@ def test_the_report_shows_every_arm_of_every_seed(tmp_path: Path):
     report = (tmp_path / "run/report.md").read_text()
     assert report.count("| shuffled |") == 2 and "+0.500 (" in report and "0.650 (0.600 to 0.700)" in report
     json.dumps(_summary(outcomes["rl"], 0))
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_is_a_quickstart_that_differs_in_learning_alone(arm: str):
+    plainly = plain(build(load("quickstart").config, composition.composed("quickstart", [])))
+    changed = plain(build(load("quickstart").config, composition.composed("quickstart", list(ARMS[arm]))))
+    assert {key for key in plainly if plainly[key] != changed[key]} == (set() if not ARMS[arm] else {"learning"})
+    optimizer = changed["learning"]["trainer"]["optimizer"]
+    assert (optimizer["name"] == "adamw") == (arm == "adamw") and (optimizer["qk_clip_threshold"] is None) == (arm == "adamw")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,20 @@ def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_pat
     assert "](registry.png)" in report and row["domain"] in report
 
 
+def test_a_run_that_was_stopped_is_taken_up_and_ends_like_one_that_was_not(orrery, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("evolve", "domains=2", "categories=[education]")
+    assert orrery(*arguments, "out=whole").status == 0
+    assert orrery(*arguments, "out=stopped").status == 0
+    Path("stopped/summary.json").unlink()
+    Path("stopped/tools.manifest.json").unlink()
+    result = orrery(*arguments, "out=stopped", "resume=auto")
+    assert result.status == 0, result.error
+    digests = [json.loads(Path(f"{name}/summary.json").read_text())["registry_digest"] for name in ("whole", "stopped")]
+    assert digests[0] == digests[1]
+    assert list(read("whole", "tools")) == list(read("stopped", "tools"))
+
+
 def test_a_category_that_does_not_exist_is_named(orrery) -> None:
     result = orrery("evolve", "out=x", "categories=[astronomy]")
     assert result.status == 2 and "there is no 'astronomy'; there are education" in result.error and not Path("x").exists()

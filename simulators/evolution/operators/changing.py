@@ -67,21 +67,10 @@ def _clearing(draft: Draft, entity: str, name: str) -> Document:
 
 
 def make_and_remove(draft: Draft) -> None:
-    """Records of the entities around the case are made and removed."""
+    """Records are made and removed; how a case is made, its own seed tool says."""
     for entity in draft.domain.entities.values():
-        if entity.archetype == "case":
-            continue
-        fields = draft.fields(entity.name)
-        asked = [name for name, field in fields.items() if not field.get("nullable")][:3]
-        values = {name: {"argument": name} if name in asked else default_of(dict(field)) for name, field in fields.items()}
-        making = {
-            "kind": "create",
-            "entity": entity.name,
-            "description": draft.say(f"Add {a(entity.name)}.", f"Register a new {spoken(entity.name)}."),
-            "arguments": {name: {"value_of": f"{entity.name}.{name}"} for name in asked},
-            "effects": [{"create": {"record": entity.name, "entity": entity.name, "fields": values}}],
-            "returns": {f"{entity.name}_id": {"key": entity.name}},
-        }
+        if entity.archetype != "case":
+            draft.grow("make", "additive", entity.name, {f"add_{entity.name}": _making(draft, entity.name)})
         removing = {
             "kind": "delete",
             "entity": entity.name,
@@ -90,8 +79,21 @@ def make_and_remove(draft: Draft) -> None:
             "effects": [{"delete": {"record": entity.name}}],
             "returns": {"deleted": {"argument": f"{entity.name}_id"}},
         }
-        draft.grow("make", "additive", entity.name, {f"add_{entity.name}": making})
         draft.grow("make", "additive", entity.name, {f"delete_{entity.name}": removing})
+
+
+def _making(draft: Draft, entity: str) -> Document:
+    fields = draft.fields(entity)
+    asked = [name for name, field in fields.items() if not field.get("nullable")][:3]
+    values = {name: {"argument": name} if name in asked else default_of(dict(field)) for name, field in fields.items()}
+    return {
+        "kind": "create",
+        "entity": entity,
+        "description": draft.say(f"Add {a(entity)}.", f"Register a new {spoken(entity)}."),
+        "arguments": {name: {"value_of": f"{entity}.{name}"} for name in asked},
+        "effects": [{"create": {"record": entity, "entity": entity, "fields": values}}],
+        "returns": {f"{entity}_id": {"key": entity}},
+    }
 
 
 def levels(draft: Draft) -> None:

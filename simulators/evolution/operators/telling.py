@@ -1,5 +1,4 @@
-"""Operators that make tools which tell: lists from readings, lists of something from lists, and figures from both.
-"""
+"""Operators that make tools which tell: lists from readings, lists of something from lists, and figures from both."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

@@ -141,11 +141,13 @@ def add_policies(draft: Draft) -> None:
         batches = {f"{name}_{case.plural}" for name in rule.forbids}
         governed = []
         for name, tool in draft.operations.items():
-            if tool["entity"] != case.name or tool["kind"] not in ("update", "transition", "batch"):
+            if tool["entity"] != case.name or tool["kind"] not in ("update", "transition", "batch", "delete"):
                 continue
             sets = {field for effect in tool.get("effects", []) for field in effect.get("set", {}).get("fields", {})}
             workflow = tool["kind"] == "transition" and any(name.startswith(f"{move}_") for move in moves)
-            if workflow or name in batches or ("change" in rule.forbids and tool["kind"] == "update" and not sets & looks_at):
+            deletion = tool["kind"] == "delete" and "delete" in rule.forbids
+            changed = tool["kind"] == "update" and "change" in rule.forbids and not sets & looks_at
+            if workflow or deletion or changed or name in batches:
                 governed.append(name)
         if not governed:
             continue

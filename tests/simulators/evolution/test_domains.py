@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simulators.evolution.domains import LEXICON, categories, read_category
+from simulators.evolution.reading import LEXICON, categories, read_category
 from simulators.worlds.document import WorldSpecError
 
 DOMAIN = "hotel_front_desk"
