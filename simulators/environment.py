@@ -130,7 +130,7 @@ class Environment:
             changes=self._changes(),
             calls=tuple(self._calls),
             messages=tuple(self._messages),
-            checkpoints=reached_checkpoints(self._task.rubric, self._calls, turns),
+            checkpoints=reached_checkpoints(self._task.rubric, self._calls, turns, self._messages),
             faults=tuple(self._faults),
         )
 

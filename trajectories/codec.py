@@ -68,6 +68,7 @@ TASK_SCHEMA = pa.schema(
         "rubric": pa.json_(),
         "gold": pa.json_(),
         "certificate": pa.json_(),
+        "agent": pa.json_(),
     }
 )
 

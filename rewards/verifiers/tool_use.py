@@ -59,7 +59,7 @@ class ToolUseVerifier:
 def _components(task: Task, outcome: Outcome) -> dict[str, float]:
     rubric = task.rubric
     turns = call_turns(outcome.messages, len(outcome.calls))
-    reached = set(reached_checkpoints(rubric, outcome.calls, turns))
+    reached = set(reached_checkpoints(rubric, outcome.calls, turns, outcome.messages))
     components = {"completed": float(outcome.ending == "completed")}
     if not (rubric.criteria or rubric.tool_patterns or rubric.checkpoints):
         components["rubric"] = 0.0

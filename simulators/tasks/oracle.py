@@ -13,7 +13,7 @@ from trajectories.canonical import canonical_json
 from trajectories.messages import Message, ToolCall
 from trajectories.tasks import GoldCall, Task
 
-__all__ = ["Agent", "OracleAgent", "Plan", "PlannedAgent", "calling"]
+__all__ = ["Agent", "OracleAgent", "Plan", "PlannedAgent", "calling", "spoken_words"]
 
 
 class Agent(Protocol):
@@ -48,9 +48,7 @@ class PlannedAgent:
         if turn >= len(self.plan.turns):
             return Message("assistant", self.plan.reply)
         calls = self.plan.turns[turn]
-        if calls and calls[0].ask is not None:
-            return Message("assistant", wording.reply("ask", slot=calls[0].ask))
-        return calling(calls, messages)
+        return Message("assistant", words) if (words := spoken_words(calls)) is not None else calling(calls, messages)
 
 
 class OracleAgent(PlannedAgent):
@@ -58,6 +56,13 @@ class OracleAgent(PlannedAgent):
 
     def __init__(self, task: Task) -> None:
         super().__init__(Plan.one_by_one(task.gold.calls, task.gold.reply))
+
+
+def spoken_words(calls: Sequence[GoldCall]) -> str | None:
+    """What a turn says to the user; None where it calls tools."""
+    if not calls or calls[0].tool is not None:
+        return None
+    return calls[0].say if calls[0].ask is None else wording.reply("ask", slot=calls[0].ask)
 
 
 def calling(calls: Sequence[GoldCall], messages: Sequence[Message]) -> Message:

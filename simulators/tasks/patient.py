@@ -9,8 +9,7 @@ policy can: it foresees the answers of the world, from the task, to tell "done" 
 from collections.abc import Generator, Iterator, Sequence
 
 from simulators.stochastic import ToolTroubles, advice, telling_calls
-from simulators.tasks import wording
-from simulators.tasks.oracle import Plan, calling
+from simulators.tasks.oracle import Plan, calling, spoken_words
 from simulators.worlds import WorldSpec, WorldState
 from trajectories.messages import Message
 from trajectories.tasks import GoldCall, Task
@@ -45,8 +44,8 @@ class PatientAgent:
         state = self._world.instantiate(self._task.seed, self._task.gold.initialise)
         down: set[str] = set()
         for call in (call for calls in self.plan.turns for call in calls):
-            if call.ask is not None:
-                yield wording.reply("ask", slot=call.ask)
+            if (words := spoken_words((call,))) is not None:
+                yield words
             elif (yield from self._insist(call, state, down)):
                 state.call(call.tool or "", call.arguments)
         while True:

@@ -61,7 +61,8 @@ def wishes(task: Task, world: WorldSpec) -> tuple[Wish, ...]:
 
 
 def _is_reading(call: GoldCall, checkpoint: Checkpoint) -> bool:
-    return call.tool == checkpoint.pattern.tool and dict(call.arguments) == dict(checkpoint.pattern.arguments)
+    pattern = checkpoint.pattern
+    return pattern is not None and call.tool == pattern.tool and dict(call.arguments) == dict(pattern.arguments)
 
 
 def _wish(

@@ -8,6 +8,7 @@ from trajectories.messages import Message, ToolCall, ToolSpec
 from trajectories.outcomes import CallRecord, Fault, Outcome, StateChange
 from trajectories.rewards import Reward
 from trajectories.tasks import (
+    AgentSpec,
     Certificate,
     Checkpoint,
     Criterion,
@@ -158,7 +159,16 @@ trajectories = st.builds(
 )
 
 patterns = st.builds(ToolPattern, tool=names, arguments=json_objects())
-facts = st.builds(Fact, slot=names, value=text, keywords=st.lists(names, max_size=2).map(tuple), answer=text)
+texts = st.lists(text, max_size=2).map(tuple)
+facts = st.builds(
+    Fact,
+    slot=names,
+    value=text,
+    keywords=st.lists(names, max_size=2).map(tuple),
+    answer=text,
+    kind=st.sampled_from(["value", "confirmation"]),
+    slips=texts,
+)
 tame_changes = st.builds(
     StateChange,
     entity=names,
@@ -173,8 +183,8 @@ tasks = st.builds(
     seed=seeds,
     split=st.sampled_from(["train", "held_out"]),
     difficulty=st.integers(1, 3),
-    persona=st.builds(Persona, name=text, style=text),
-    ledger=st.builds(Ledger, opening=text, facts=st.lists(facts, max_size=2).map(tuple), goal=text),
+    persona=st.builds(Persona, name=text, style=text, patience=st.integers(0, 3)),
+    ledger=st.builds(Ledger, opening=text, facts=st.lists(facts, max_size=2).map(tuple), goal=text, follow_ups=texts),
     rubric=st.builds(
         Rubric,
         criteria=st.lists(
@@ -188,7 +198,8 @@ tasks = st.builds(
         ).map(tuple),
         tool_patterns=st.lists(patterns, max_size=2).map(tuple),
         checkpoints=st.lists(
-            st.builds(Checkpoint, name=names, pattern=patterns, before=st.lists(patterns, max_size=1).map(tuple)),
+            st.builds(Checkpoint, name=names, pattern=patterns, before=st.lists(patterns, max_size=1).map(tuple))
+            | st.builds(Checkpoint, name=names, pattern=st.none(), said=text),
             max_size=2,
         ).map(tuple),
     ),
@@ -198,7 +209,8 @@ tasks = st.builds(
             tuple
         ),
         calls=st.lists(
-            st.builds(GoldCall, tool=st.none() | names, arguments=json_objects(), ask=st.none() | names), max_size=2
+            st.builds(GoldCall, tool=st.none() | names, arguments=json_objects(), ask=st.none() | names, say=st.none() | text),
+            max_size=2,
         ).map(tuple),
         changes=st.lists(tame_changes, max_size=2).map(tuple),
         reply=text,
@@ -212,4 +224,5 @@ tasks = st.builds(
         reasons=st.lists(text, max_size=2).map(tuple),
     ),
     tags=st.lists(text, max_size=2).map(tuple),
+    agent=st.none() | st.builds(AgentSpec, name=names, preamble=text, tools=texts),
 )

@@ -75,3 +75,13 @@ def test_more_calls_at_the_end_never_undo_a_checkpoint_in_turn_order(calls: list
         now = set(reached_checkpoints(RUBRIC, records[:count]))
         assert reached <= now
         reached = now
+
+
+def test_words_of_the_user_reach_a_checkpoint_before_the_act_and_not_in_its_turn_or_after():
+    rubric = Rubric(checkpoints=(Checkpoint("confirmed", None, (ACT,), said="Yes, do it"),))
+    asks = [Message("user", "Yes, do it"), Message("assistant", "Are you sure?"), Message("user", "Oh. Yes, do it now.")]
+    acts = Message("assistant", tool_calls=(ToolCall("0", "act", "{}"),))
+    assert reached_checkpoints(rubric, [], [], asks) == ("confirmed",)
+    assert reached_checkpoints(rubric, [call("act", "1")], [1], [*asks, acts]) == ("confirmed",)
+    assert reached_checkpoints(rubric, [call("act", "1")], [0], [acts, *asks[1:]]) == ()
+    assert reached_checkpoints(rubric, [], [], asks[:1]) == ()  # an opening answers nothing
