@@ -1,21 +1,24 @@
 """What runs inside one actor: many environments by slot, and one method that takes a list of operations.
 
-An operation that raises gives a `Failure` in its place and ends its own episode; its neighbours in the batch go on.
+An operation that raises, or takes too long, gives a `Failure` in its place and ends its own episode; its neighbours in
+the batch go on.
 """
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from simulators.environment import Environment, Observation
+from simulators.pool.alarm import Alarm, TimeUp
 from simulators.stochastic import ToolTroubles
 from simulators.worlds import load
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
 from trajectories.tasks import Task
 
-__all__ = ["Abort", "Apply", "EnvironmentHost", "Failure", "Finish", "Operation", "Reset", "Step"]
+__all__ = ["Abort", "Apply", "EnvironmentHost", "Failure", "Finish", "Operation", "Reset", "Step", "TimeLimits"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Failure:
     """In place of a result: the operation could not be done."""
 
     fault: Fault
+    """From ``environment`` when it raised, from ``infrastructure`` when it took too long or its actor died."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +68,65 @@ class Apply:
 Operation = Reset | Step | Abort | Finish | Apply
 
 
-class EnvironmentHost:
-    """The environments of one actor; the arguments are those of `Environment`."""
+@dataclass(frozen=True)
+class TimeLimits:
+    """Seconds that one operation may take."""
 
-    def __init__(self, max_turns: int, end_on_malformed: bool, troubles: ToolTroubles | None = None) -> None:
+    operation: float
+    """Of one environment."""
+    item: float
+    """Of `Apply`, which may be a whole episode or anything else."""
+
+    def of(self, operation: Operation) -> float:
+        return self.item if isinstance(operation, Apply) else self.operation
+
+    def of_call(self, operations: Sequence[Operation]) -> float:
+        """Most seconds of `EnvironmentHost.run`: it begins no operation after the limit of one, and ends what it began."""
+        longest = max(map(self.of, operations))
+        return longest if len(operations) == 1 else self.operation + longest
+
+
+class EnvironmentHost:
+    """The environments of one actor; the first arguments are those of `Environment`.
+
+    Args: limits: of time; only in a main thread, with SIGALRM for themselves. None where nothing is ever interrupted.
+    """
+
+    def __init__(
+        self,
+        max_turns: int,
+        end_on_malformed: bool,
+        troubles: ToolTroubles | None = None,
+        limits: TimeLimits | None = None,
+    ) -> None:
         self._max_turns, self._end_on_malformed, self._troubles = max_turns, end_on_malformed, troubles
+        self._limits, self._alarm = limits, Alarm() if limits is not None else None
         self._running: dict[str, tuple[str, Environment]] = {}  # with the task's word for its world, a name or path
         self._idle: dict[str, list[Environment]] = {}  # by that word; an environment plays one episode after the other
         self._tools: dict[str, tuple[ToolSpec, ...]] = {}
 
     def run(self, operations: Sequence[Operation]) -> list[Any]:
-        """The result of each operation, in order."""
-        return [self._perform(operation) for operation in operations]
+        """The result of each operation, in order. When they take longer together than one of them may, only of those that
+        were done: the caller asks again for the others, and can tell a slow batch from an actor that hangs."""
+        started = time.monotonic()
+        results = []
+        for operation in operations:
+            results.append(self._perform_in_time(operation))
+            if self._limits is not None and time.monotonic() - started > self._limits.operation:
+                break
+        return results
 
     def pid(self) -> int:
         return os.getpid()
+
+    def _perform_in_time(self, operation: Operation) -> Any:
+        if self._limits is None or self._alarm is None:
+            return self._perform(operation)
+        seconds = self._limits.of(operation)
+        try:
+            return self._alarm.call(lambda: self._perform(operation), seconds)
+        except TimeUp:
+            return self._lost(operation, Fault("infrastructure", f"{_name(operation)} timed out after {seconds:g} s"))
 
     def _perform(self, operation: Operation) -> Any:
         try:
@@ -92,9 +140,12 @@ class EnvironmentHost:
                 return self._environment(operation.slot).abort(operation.ending, operation.fault, operation.message)
             return operation.function(operation.item)
         except Exception as error:  # whatever broke is a fault of this one episode and is told to whoever asked
-            if not isinstance(operation, Apply):
-                self._running.pop(operation.slot, None)
-            return Failure(Fault("environment", f"{type(error).__name__}: {error}"))
+            return self._lost(operation, Fault("environment", f"{type(error).__name__}: {error}"))
+
+    def _lost(self, operation: Operation, fault: Fault) -> Failure:
+        if not isinstance(operation, Apply):
+            self._running.pop(operation.slot, None)
+        return Failure(fault)
 
     def _reset(self, operation: Reset) -> Observation:
         task = operation.task
@@ -123,3 +174,7 @@ class EnvironmentHost:
         if slot not in self._running:
             raise KeyError(f"there is no episode in slot {slot!r}: it was never reset, is over, or was lost")
         return self._running[slot][1]
+
+
+def _name(operation: Operation) -> str:
+    return "item" if isinstance(operation, Apply) else type(operation).__name__.lower()

@@ -8,16 +8,15 @@ import asyncio
 import contextlib
 import functools
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import ray
 
 from simulators.environment import Observation, StepResult
+from simulators.pool.config import PoolConfig
 from simulators.pool.host import Abort, Apply, Failure, Finish, Reset, Step
 from simulators.pool.lane import DEATH, Lane, SlotFault
-from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.teacher import ErrorMix
 from simulators.worlds import load
@@ -25,7 +24,7 @@ from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
 from trajectories.tasks import Task
 
-__all__ = ["EnvironmentPool", "PoolConfig", "PoolError"]
+__all__ = ["EnvironmentPool", "PoolError"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,34 +32,6 @@ Result = TypeVar("Result")
 
 class PoolError(RuntimeError):
     """Work that belongs to no slot could not be done."""
-
-
-@dataclass(frozen=True)
-class PoolConfig:
-    """How environments are spread over Ray actors, which decides speed, never results; and what `Environment` is given:
-    max_turns, end_on_malformed and troubles."""
-
-    actors: int = 1
-    """Actor processes; each holds many environments."""
-    max_turns: int = 12
-    """Assistant messages per episode."""
-    end_on_malformed: bool = False
-    """Whether a call that is no JSON object, or names no tool, ends the episode with ending ``malformed``."""
-    troubles: ToolTroubles = field(default_factory=ToolTroubles)
-    """How often tools misbehave; never, unless a rate is set."""
-    batch: int = 256
-    """Most operations (steps, resets, ...) per remote call."""
-    cpus_per_actor: float = 0.1
-    """Ray's logical CPUs per actor; environments wait for the policy most of the time."""
-    max_deaths: int = 3
-    """An operation that its actor does not survive this many times, alone, becomes a fault of its episode."""
-
-    def __post_init__(self) -> None:
-        for name in ("actors", "max_turns", "batch", "max_deaths"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
-        if self.cpus_per_actor < 0:
-            raise ValueError(f"cpus_per_actor is at least 0, not {self.cpus_per_actor}")
 
 
 class EnvironmentPool:
@@ -74,27 +45,23 @@ class EnvironmentPool:
         if not ray.is_initialized():
             raise RuntimeError("EnvironmentPool needs a Ray cluster: call ray.init first")
         self.config = config
-        arguments = _episode_settings(config)
-        options = {"num_cpus": config.cpus_per_actor, "max_restarts": 0}
-        self._lanes = [Lane(options, arguments, config.batch, config.max_deaths) for _ in range(config.actors)]
+        self._lanes = [Lane(config) for _ in range(config.actors)]
 
     async def reset(self, slot: str, task: Task, seed: int) -> Observation:
         """Starts an episode in a slot; one that is there is dropped. The methods of one slot raise `SlotFault`."""
-        return _result(slot, await self._lane(slot).submit(Reset(slot, task, seed)))
+        return _result(slot, await self._lane(slot).do(Reset(slot, task, seed)))
 
     async def step(self, slot: str, message: Message) -> StepResult:
         """Answers one assistant message; see `Environment.step`."""
-        return _result(slot, await self._lane(slot).submit(Step(slot, message)))
+        return _result(slot, await self._lane(slot).do(Step(slot, message)))
 
-    async def abort(
-        self, slot: str, ending: Ending, fault: Fault | None = None, message: Message | None = None
-    ) -> None:
+    async def abort(self, slot: str, ending: Ending, fault: Fault | None = None, message: Message | None = None) -> None:
         """Ends the episode from outside; see `Environment.abort`."""
-        _result(slot, await self._lane(slot).submit(Abort(slot, ending, fault, message)))
+        _result(slot, await self._lane(slot).do(Abort(slot, ending, fault, message)))
 
     async def outcome(self, slot: str) -> Outcome:
         """What can be observed of the episode; frees the slot."""
-        return _result(slot, await self._lane(slot).submit(Finish(slot)))
+        return _result(slot, await self._lane(slot).do(Finish(slot)))
 
     async def reset_many(self, items: Iterable[tuple[str, Task, int]]) -> dict[str, Observation | SlotFault]:
         """`reset` of many (slot, task, seed); an episode that broke has its fault in place of the result."""
@@ -112,25 +79,24 @@ class EnvironmentPool:
         """`outcome` of many slots."""
         return await _gather({slot: self.outcome(slot) for slot in slots})
 
-    async def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    async def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """`function` of each item, computed in the actors; results in the order of the items.
 
         Args:
             function: pure, for it is called again when an actor dies; it and the items are pickled.
+            items: drawn as the queues have room for them, so that they may be made as they are needed.
 
         Raises:
-            PoolError: the function raised, or no actor survived it.
+            PoolError: the function raised, took longer than `item_seconds`, or no actor survived it.
         """
-        lanes = self._lanes
-        futures = [lanes[index % len(lanes)].submit(Apply(function, item)) for index, item in enumerate(items)]
-        results = await asyncio.gather(*futures)
+        results = await self._apply(function, items)
         for index, result in enumerate(results):
             if isinstance(result, Failure):
                 raise PoolError(f"item {index}: {result.fault.message}")
         return results
 
     async def play_many(
-        self, items: Sequence[tuple[Task, int, Mapping[str, Any]]]
+        self, items: Iterable[tuple[Task, int, Mapping[str, Any]]]
     ) -> list[tuple[tuple[Message, ...], tuple[ToolSpec, ...], Outcome]]:
         """Whole episodes of scripted agents, played inside the actors.
 
@@ -139,9 +105,19 @@ class EnvironmentPool:
                 ``{"kind": "teacher", "competence": 0.8, "run_seed": 7, "errors": {"wrong_digit": 1.0}}``.
 
         Returns:
-            For each: dialogue with system prompt, tools, outcome.
+            For each: dialogue with system prompt, tools, outcome; of an episode that took longer than `item_seconds`, or
+            that no actor survived, nothing but an outcome that ended by this fault.
+
+        Raises:
+            PoolError: a policy or a task that cannot be played.
         """
-        return await self.map(functools.partial(_play, _episode_settings(self.config)), items)
+        results = await self._apply(functools.partial(_play, self.config.episode), items)
+        for index, result in enumerate(results):
+            if isinstance(result, Failure):
+                if result.fault.source != "infrastructure":
+                    raise PoolError(f"item {index}: {result.fault.message}")
+                results[index] = ((), (), Outcome("fault", faults=(result.fault,)))
+        return results
 
     def pids(self) -> list[int]:
         """Process ids of the actors that live; one that died is replaced when it is next needed."""
@@ -168,12 +144,15 @@ class EnvironmentPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    async def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        futures = []
+        for item in items:
+            lane = min(self._lanes, key=lambda lane: lane.queued)
+            futures.append(await lane.submit(Apply(function, item)))
+        return await asyncio.gather(*futures)
+
     def _lane(self, slot: str) -> Lane:
         return self._lanes[zlib.crc32(slot.encode("utf-8", "surrogatepass")) % len(self._lanes)]
-
-
-def _episode_settings(config: PoolConfig) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in ("max_turns", "end_on_malformed", "troubles")}
 
 
 def _result(slot: str, result: Any) -> Any:

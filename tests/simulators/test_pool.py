@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 
 import pytest
 import ray
@@ -134,7 +135,7 @@ async def test_an_episode_that_kills_its_actor_becomes_a_fault_and_its_neighbour
             pool.step("slot 2", Message("assistant", "Which one?")),
             return_exceptions=True,
         )
-        assert isinstance(results[1], PoolError) and "died 2 times" in str(results[1])
+        assert isinstance(results[1], PoolError) and "lost 2 times" in str(results[1])
         assert not isinstance(results[0], Exception) and not isinstance(results[2], Exception)
         outcome = await pool.outcome("slot 2")
         assert [message.content for message in outcome.messages[1:2]] == ["Which one?"]  # stepped once, not twice
@@ -185,10 +186,52 @@ async def test_a_closed_pool_says_so():
         await pool.reset("a", TASKS[0], 3)
 
 
-@pytest.mark.parametrize("name", ["actors", "max_turns", "batch", "max_deaths"])
+async def test_whoever_brings_more_than_the_queue_holds_waits_and_everything_is_done(tmp_path):
+    gate, batch, room, drawn = tmp_path / "open", 2, 3, []
+
+    def items():
+        for number in range(40):
+            drawn.append(number)
+            yield gate, number
+
+    with EnvironmentPool(PoolConfig(actors=1, batch=batch, max_queued=room)) as pool:
+        mapped = asyncio.ensure_future(pool.map(_wait_for, items()))
+        steps = asyncio.gather(*(pool.step(f"slot {n}", Message("assistant", "hi")) for n in range(9)), return_exceptions=True)
+        while len(drawn) < batch + room:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        assert len(drawn) <= batch + room + 1 and pool._lanes[0].queued == room
+        gate.touch()
+        assert await mapped == list(range(40)) and drawn == list(range(40))
+        assert all(isinstance(result, SlotFault) for result in await steps)
+
+
+async def test_items_go_to_the_actor_that_has_fewest_waiting(pool):
+    assert len(set(await pool.map(_pid, range(2)))) == 2
+
+
+def test_a_pool_whose_queue_was_full_when_its_event_loop_ended_serves_the_next():
+    with EnvironmentPool(PoolConfig(actors=1, batch=1, max_queued=1)) as pool:
+
+        async def cut_short():
+            await asyncio.wait_for(pool.map(_sleep, [0.1] * 20), 0.15)
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(cut_short())
+        assert asyncio.run(pool.map(_sleep, [0.0] * 4)) == [None] * 4
+
+
+@pytest.mark.parametrize("name", ["actors", "max_turns", "batch", "max_queued", "max_deaths"])
 def test_a_setting_below_one_is_refused_by_name(name):
     with pytest.raises(ValueError, match=name):
         PoolConfig(**{name: 0})
+
+
+@pytest.mark.parametrize("name", ["operation_seconds", "item_seconds", "grace_seconds"])
+@pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
+def test_a_time_limit_that_is_none_is_refused_by_name(name, seconds):
+    with pytest.raises(ValueError, match=name):
+        PoolConfig(**{name: seconds})
 
 
 def _die_on_one(item):
@@ -198,6 +241,15 @@ def _die_on_one(item):
 
 
 def _sleep(seconds):
-    import time
-
     time.sleep(seconds)
+
+
+def _pid(_):
+    return os.getpid()
+
+
+def _wait_for(item):
+    gate, number = item
+    while not gate.exists():
+        time.sleep(0.01)
+    return number
