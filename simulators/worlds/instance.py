@@ -4,6 +4,7 @@ Nothing changes an `Instance` after it is made; states lay what they changed ove
 """
 
 import hashlib
+import json
 import random
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any
 from simulators.worlds.fields import EntitySpec
 from simulators.worlds.spec import WorldSpec
 from simulators.worlds.transaction import Fields, Key
-from trajectories.canonical import canonical_json, canonical_text, canonical_value
+from trajectories.canonical import canonical_text, canonical_value
 from trajectories.seeds import derive_rng
 from trajectories.tasks import RecordPatch
 
@@ -22,11 +23,32 @@ DIGEST_MODULUS = 1 << 256
 
 
 def record_hash(entity: str, key: str, fields: Fields, volatile: frozenset[str] = frozenset()) -> int:
-    """The record's share of a state's digest, in [0, 2**256): SHA-256 of its canonical content, volatile fields left
-    out."""
-    counted = {name: fields[name] for name in fields if name not in volatile} if volatile else fields
-    content = canonical_text((entity, key, counted))  # what a state holds is canonical: it was checked on its way in
+    """The record's share of a state's digest, in [0, 2**256): SHA-256 of the canonical JSON of ``[entity, key, fields]``,
+    volatile fields left out."""
+    # Written here, name by name in an order that is known: digests are most of what an episode's verdict costs.
+    members = [
+        label + ((_quoted if len(value) < 64 else _long)(value) if (value := fields[name]).__class__ is str else _text(value))
+        for name, label in _labels(tuple(fields), volatile)
+    ]
+    content = f"[{_quoted(entity)},{_quoted(key)},{{{','.join(members)}}}]"
     return int.from_bytes(hashlib.sha256(content.encode()).digest(), "big")
+
+
+def _text(value: Any) -> str:
+    """Canonical JSON of what a field holds; it was checked on its way in."""
+    return repr(value) if value.__class__ is int else canonical_text(value)
+
+
+_quoted = json.encoder.encode_basestring
+"""A text in quotes, Unicode kept, as `json` writes it."""
+_long = lru_cache(maxsize=4096)(_quoted)
+"""The same for prose, most of which comes from the world's own lists and stands in many records of every instance."""
+
+
+@lru_cache(maxsize=1024)
+def _labels(names: tuple[str, ...], volatile: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Names that count, in canonical order, with the beginning of their member in a JSON object."""
+    return tuple((name, f"{_quoted(name)}:") for name in sorted(names) if name not in volatile)
 
 
 class Instance:
@@ -98,45 +120,51 @@ def patched_records(world: WorldSpec, seed: int, patches: tuple[RecordPatch, ...
     Raises:
         ValueError: for a patch that does not fit the world; see `WorldSpec.instantiate`.
     """
-    return _patched(world, seed, _PatchKey(patches)) if patches else {}
+    if not patches:
+        return {}
+    # Looked up by class too, for 1, 1.0 and True are equal and do not mean the same.
+    wanted = tuple(
+        (patch.entity, patch.key, tuple([(name, value.__class__, value) for name, value in patch.fields.items()]))
+        for patch in patches
+    )
+    try:
+        return _patched(world, seed, wanted)
+    except TypeError:  # what cannot be looked up, a list say, is refused by name
+        return _patched.__wrapped__(world, seed, wanted)
 
 
-class _PatchKey:
-    """Patches that can be looked up: equal when their canonical content is."""
-
-    __slots__ = ("_text", "patches")
-
-    def __init__(self, patches: tuple[RecordPatch, ...]) -> None:
-        self.patches = patches
-        self._text = canonical_json([[patch.entity, patch.key, dict(patch.fields)] for patch in patches]).encode()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _PatchKey) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
+_Patch = tuple[str, str, tuple[tuple[str, type, Any], ...]]
+"""Entity, key, and of each field that is set its name and its value with its class."""
 
 
 @lru_cache(maxsize=4096)
-def _patched(world: WorldSpec, seed: int, key: _PatchKey) -> Mapping[Key, Fields]:
+def _patched(world: WorldSpec, seed: int, patches: tuple[_Patch, ...]) -> Mapping[Key, Fields]:
     base = fresh_instance(world, seed)
     found: dict[Key, Fields] = {}
-    for patch in key.patches:
-        place = patch.entity, patch.key
-        records = base.records.get(patch.entity)
+    for entity, key, fields in patches:
+        place = entity, key
+        records = base.records.get(entity)
         problem = None
         if records is None:
             problem = f"no such entity; the world has {', '.join(world.entities)}"
-        elif patch.key not in records:
+        elif key not in records:
             problem = f"no such record; this instance has {', '.join(sorted(records)[:20])}"
         else:
-            changed = {name: canonical_value(value) for name, value in patch.fields.items()}
+            changed = {name: _stored(value) for name, _, value in fields}
             problems = (_patch_problem(world, base, found, place, name, value) for name, value in changed.items())
             problem = next(filter(None, problems), None)
-            found[place] = {**found.get(place, records[patch.key]), **changed}
+            found[place] = {**found.get(place, records[key]), **changed}
         if problem:
-            raise ValueError(f"world {world.name}, seed {seed}: patch of {patch.entity} {patch.key}: {problem}")
+            raise ValueError(f"world {world.name}, seed {seed}: patch of {entity} {key}: {problem}")
     return found
+
+
+def _stored(value: Any) -> Any:
+    """As a record holds it; raises ValueError for what JSON and UTF-8 cannot hold."""
+    if isinstance(value, str):
+        value.encode()
+        return value
+    return canonical_value(value)
 
 
 def _patch_problem(

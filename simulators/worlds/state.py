@@ -80,19 +80,21 @@ class WorldState:
     def digest(self) -> str:
         """Digest of the canonical content, 64 hexadecimal digits; costs what was written since it was last asked."""
         total = self._base.total() if self._digest_sum is None else self._digest_sum
-        for entity, key in self._stale:
-            fields = self._overlay[entity, key]
+        for place in self._stale:
+            entity, key = place
+            fields = self._overlay[place]
             new = 0 if fields is None else record_hash(entity, key, fields, self._base.volatile[entity])
-            total += new - self._hashes.get((entity, key), self._base.hash_of(entity, key))
-            self._hashes[entity, key] = new
+            old = self._hashes.get(place)
+            total += new - (self._base.hash_of(entity, key) if old is None else old)
+            self._hashes[place] = new
         self._digest_sum = total % DIGEST_MODULUS
         self._stale.clear()
         return f"{self._digest_sum:064x}"
 
     def diff(self) -> tuple[StateChange, ...]:
         """What differs from the start (patches belong to the start), by entity and key; undone changes do not show."""
-        changes = (self._change(entity, key) for entity, key in sorted(self._overlay))
-        return tuple(change for change in changes if change is not None)
+        changes = [self._change(place) for place in sorted(self._overlay)]
+        return tuple([change for change in changes if change is not None])
 
     def broken_invariants(self) -> tuple[str, ...]:
         """What is no longer true that always should be, a sentence each; reads everything, so meant for tests."""
@@ -138,25 +140,22 @@ class WorldState:
         """The keys that new records get, in order, taken or not."""
         return iter(self._base.spare_keys[entity])
 
-    def _change(self, entity: str, key: str) -> StateChange | None:
-        before, after = self._patched.get((entity, key)), self._overlay[entity, key]
+    def _change(self, place: Key) -> StateChange | None:
+        entity, key = place
+        before, after = self._patched.get(place), self._overlay[place]
         if before is None:
             before = self._base.records[entity].get(key)
-        if before is after or before == after:
+        if before is after:
             return None
         volatile = self._base.volatile[entity]
         if before is not None and after is not None:
             fields = {
-                name: (before[name], value)
-                for name, value in after.items()
-                if value != before[name] and name not in volatile
+                name: (before[name], value) for name, value in after.items() if value != before[name] and name not in volatile
             }
-        else:
-            old, new = before or {}, after or {}
+        else:  # null stands for "no such field" too, so that a field which held null does not differ
+            held = {name: value for name, value in (before or after or {}).items() if value is not None}
             fields = {
-                name: (old.get(name), new.get(name))
-                for name in self.world.entities[entity].fields
-                if old.get(name) != new.get(name) and name not in volatile
+                name: (value, None) if after is None else (None, value) for name, value in held.items() if name not in volatile
             }
         if not fields:
             return None
