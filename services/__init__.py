@@ -1,0 +1,1 @@
+"""What runs outside our process, behind small interfaces: chat models."""
