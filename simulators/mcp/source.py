@@ -8,11 +8,11 @@ whatever broke on the other side is an `MCPFault`, which is never the policy's f
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from simulators.worlds import ToolResult
+from simulators.worlds.execution import unknown_tool
 from trajectories.canonical import canonical_json, canonical_value
 from trajectories.messages import ToolSpec
 from trajectories.outcomes import Fault
@@ -61,8 +61,7 @@ class MCPToolSource(ABC):
             MCPFault: the server did not answer, or not as it must.
         """
         if tool not in self._by_name:
-            close = get_close_matches(str(tool)[:40], self._by_name, n=1)
-            return error_result(f"no tool {str(tool)[:40]}" + (f"; did you mean {close[0]}?" if close else ""))
+            return error_result(unknown_tool(str(tool), self._by_name))
         try:
             value = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
             if not isinstance(value, dict):

@@ -4,7 +4,7 @@ Everything that depends on the spec alone (schema validators, conditions, effect
 by all its states.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,7 @@ from simulators.worlds.searching import compile_bindings, compile_search
 from simulators.worlds.spec import OperationSpec, WorldSpec
 from simulators.worlds.transaction import Records, Refused, Transaction
 
-__all__ = ["Executor", "executor_of"]
+__all__ = ["Executor", "executor_of", "unknown_tool"]
 
 Operation = Callable[[Records, Any], tuple[dict[str, Any], Transaction]]
 
@@ -37,12 +37,15 @@ class Executor:
         """
         operation = self._operations.get(tool) if isinstance(tool, str) else None
         if operation is None:
-            raise Refused(self._unknown(str(tool)[:40]))
+            raise Refused(unknown_tool(str(tool), self._operations))
         return operation(records, arguments)
 
-    def _unknown(self, tool: str) -> str:
-        close = get_close_matches(tool, self._operations, n=1)
-        return f"no tool {tool}; did you mean {close[0]}?" if close else f"no tool {tool}"
+
+def unknown_tool(tool: str, known: Iterable[str]) -> str:
+    """What the caller of a tool that does not exist is told."""
+    name = tool[:40]
+    close = get_close_matches(name, list(known), n=1)
+    return f"no tool {name}; did you mean {close[0]}?" if close else f"no tool {name}"
 
 
 @lru_cache(maxsize=256)

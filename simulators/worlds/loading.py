@@ -11,11 +11,11 @@ from simulators.worlds.fields import EntitySpec, is_numeric
 from simulators.worlds.grammar import Scope, read_condition
 from simulators.worlds.invariants import InvariantSpec
 from simulators.worlds.operations import read_operations
-from simulators.worlds.spec import OperationSpec, PolicySpec, WorldSpec
+from simulators.worlds.rules import read_policies, read_reasons
+from simulators.worlds.spec import WorldSpec
 
 __all__ = ["FILES", "load", "names", "parse"]
 
-Operations = Mapping[str, OperationSpec]
 Entities = Mapping[str, EntitySpec]
 
 FILES: Final = (".yaml", ".yml", ".json")
@@ -65,7 +65,7 @@ def _load(path: Path, changed: int) -> WorldSpec:
 def _read_world(top: Section) -> WorldSpec:
     top.check_keys(("name", "title", "instructions", "entities", "operations", "policies"), ("invariants",))
     entities = read_entities(top.child("entities"))
-    reasons = _reasons(top.child("policies"))
+    reasons = read_reasons(top.child("policies"))
     operations = read_operations(top.child("operations"), entities, reasons)
     declining = [operation for operation in operations.values() if operation.kind == "decline"]
     if len(declining) != 1:
@@ -76,29 +76,10 @@ def _read_world(top: Section) -> WorldSpec:
         instructions=top.child("instructions").text(),
         entities=entities,
         operations=operations,
-        policies=_read_policies(top.child("policies"), entities, operations, declining[0]),
+        policies=read_policies(top.child("policies"), entities, operations, declining[0]),
         invariants=_read_invariants(top, entities),
         source=top.value,
     )
-
-
-def _reasons(section: Section) -> tuple[str, ...]:
-    """The reasons of all policies, each once, in the order of the document."""
-    found = (policy.child("reason") for policy in section.elements() if "reason" in policy.mapping())
-    reasons = tuple(dict.fromkeys(reason.name() for reason in found))
-    return reasons or section.fail("a world has at least one policy, and each names its reason")
-
-
-def _read_policies(
-    section: Section, entities: Entities, operations: Operations, decline: OperationSpec
-) -> tuple[PolicySpec, ...]:
-    policies = tuple(_read_policy(part, entities, operations, decline) for part in section.elements())
-    seen: set[str] = set()
-    for policy, part in zip(policies, section.elements(), strict=True):
-        if policy.id in seen:
-            part.child("id").fail(f"policy {policy.id} is already given above")
-        seen.add(policy.id)
-    return policies
 
 
 def _read_invariants(top: Section, entities: Entities) -> tuple[InvariantSpec, ...]:
@@ -118,27 +99,3 @@ def _read_invariant(section: Section, entities: Entities) -> InvariantSpec:
     entity = section.child("entity").one_of(list(entities), "entity")
     scope = Scope(entities, records={entity: entities[entity]}, keys_known=False)
     return InvariantSpec(section.child("name").name(), entity, read_condition(section.child("holds"), scope))
-
-
-def _read_policy(section: Section, entities: Entities, operations: Operations, decline: OperationSpec) -> PolicySpec:
-    section.check_keys(("id", "text", "operations", "entity", "forbids_when", "reason"))
-    entity = section.child("entity").one_of(list(entities), "entity")
-    if entity != decline.entity:
-        section.child("entity").fail(f"must be {decline.entity}, which {decline.name} declines requests about")
-    governed = []
-    for part in section.child("operations").elements():
-        operation = operations[part.one_of(list(operations), "operation")]
-        if not operation.changes_state or operation.subject_argument is None or operation.entity != entity:
-            part.fail(f"{operation.name} does not change a given {entity}, so no rule about one can govern it")
-        governed.append(operation.name)
-    if not governed:
-        section.child("operations").fail("needs at least one operation")
-    scope = Scope(entities, records={entity: entities[entity]}, keys_known=False)
-    return PolicySpec(
-        id=section.child("id").name(),
-        text=section.child("text").text(),
-        operations=tuple(governed),
-        entity=entity,
-        forbids_when=read_condition(section.child("forbids_when"), scope),
-        reason=section.child("reason").name(),
-    )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simulators.worlds.aggregates import Sort, Total
 from simulators.worlds.effects import Effect
-from simulators.worlds.expressions import Condition, Expression, RecordFrame, holds
+from simulators.worlds.expressions import Condition, Expression
 from simulators.worlds.fields import EntitySpec, FieldSpec
 from simulators.worlds.invariants import InvariantSpec
+from simulators.worlds.policies import Binding, PolicySpec
 from trajectories.canonical import digest
 from trajectories.messages import ToolSpec
 from trajectories.tasks import RecordPatch
@@ -58,15 +59,6 @@ class ArgumentSpec:
         if self.kind == "key":
             return f"key:{self.entity}"
         return self.type or str(self.schema.get("type", "string"))
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """A record that an operation works on, by name: the one of `entity` whose key `key` gives."""
-
-    name: str
-    entity: str
-    key: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +119,6 @@ class OperationSpec:
             outputSchema=self.outputSchema,
             annotations=self.annotations,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySpec:
-    """A rule that no tool enforces: `operations` must not touch a record of `entity` for which `forbids` is true."""
-
-    id: str
-    text: str
-    operations: tuple[str, ...]
-    entity: str
-    forbids_when: Condition
-    reason: str
-    """What a refusal under this rule names."""
-
-    def forbids(self, record: Mapping[str, Any]) -> bool:
-        """Whether the rule forbids its operations on a record with these fields."""
-        return holds(self.forbids_when, RecordFrame(self.entity, record))
 
 
 @dataclass(frozen=True)

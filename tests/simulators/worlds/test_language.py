@@ -179,7 +179,9 @@ def test_whose_content_it_is_belongs_to_the_digest() -> None:
     assert len(digests) == 2
 
 
-def test_a_policy_reads_a_record_and_nothing_else() -> None:
+def test_a_policy_reads_a_record() -> None:
     (policy,) = world().policies
-    assert policy.forbids({"open": True})
-    assert not policy.forbids({"open": False, "weight": 3})
+    key = next(iter(world().instantiate(1).keys("box")))
+    for is_open in (True, False):
+        state = world().instantiate(1, (RecordPatch("box", key, {"open": is_open}),))
+        assert policy.applies(state, key, {}) == is_open

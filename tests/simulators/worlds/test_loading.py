@@ -217,7 +217,7 @@ def test_a_file_that_is_not_plain_yaml_is_refused(text: bytes, complaint: str, t
 
 
 def test_an_unknown_world_or_file_is_named() -> None:
-    with pytest.raises(WorldSpecError, match=r"no world 'orders'; give one of it_tickets, .*order_desk"):
+    with pytest.raises(WorldSpecError, match=r"no world 'orders'; give one of bank_branch, it_tickets, .*order_desk"):
         load("orders")
     with pytest.raises(WorldSpecError, match=r"nowhere/desk\.yaml: cannot be read: No such file"):
         load("nowhere/desk.yaml")

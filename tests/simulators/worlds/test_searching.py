@@ -39,7 +39,8 @@ def other(world: WorldSpec, state: WorldState, entity: str, field: str) -> objec
     spec = world.entities[entity].fields[field]
     if spec.type == "reference":
         return list(state.records(spec.entity))[-1]
-    return {"enum": spec.values, "boolean": (True,), "integer": (spec.maximum,), "text": spec.draw}[spec.type][-1]
+    others = {"enum": spec.values, "boolean": (True,), "text": spec.draw, "date": (spec.latest,)}
+    return others.get(spec.type, (spec.maximum,))[-1]
 
 
 @EFFORT
