@@ -3,7 +3,8 @@
 Gymnasium's order of events with chat messages as the space: `reset`, then `step` until terminated or truncated, then
 `outcome`. Whatever the policy writes is answered or ends the episode; it never raises. What breaks on our side becomes
 a fault in the outcome, and an episode is a pure function of (task, seed, the agent's messages). Tools that misbehave on
-purpose (`simulators.stochastic`) are part of the task's world and no fault.
+purpose (`simulators.stochastic`) are part of the task's world and no fault. A task with an agent of its own is played with
+that agent's tools and prompt; any other with all of the world's tools and its instructions alone.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 from simulators.stochastic import EpisodeTroubles, ToolTroubles
+from simulators.toolbox import given_world
 from simulators.users import LedgerUser
+from simulators.users.ledger_user import ListeningVoice, Voice
+from simulators.users.voice import speak
 from simulators.worlds import WorldSpec, WorldState, load
 from simulators.worlds.loading import FILES
 from trajectories.canonical import canonical_json
@@ -56,7 +60,8 @@ class Environment:
     Args: world: every task that is reset here belongs to it. max_turns: assistant messages per episode; one more is
         never asked for. end_on_malformed: whether a call that is not a JSON object, or that names a tool which does
         not exist, ends the episode with ending ``malformed``; otherwise the agent is told and may try again.
-        troubles: how often tools misbehave; None, and rates that are all 0, for never.
+        troubles: how often tools misbehave; None, and rates that are all 0, for never. voice: who puts the user's
+        decisions into words; None for the words that are built in. One that raises ends the episode with a fault.
     """
 
     def __init__(
@@ -66,11 +71,13 @@ class Environment:
         max_turns: int = 12,
         end_on_malformed: bool = False,
         troubles: ToolTroubles | None = None,
+        voice: Voice | ListeningVoice | None = None,
     ) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns is at least 1, not {max_turns}")
         self.world, self.max_turns, self.end_on_malformed = world, max_turns, end_on_malformed
         self.troubles = troubles if troubles is not None and troubles.active else None
+        self._voice: Voice | ListeningVoice = voice or speak
         self._tools = _tools_of(world)
         self._task: Task | None = None
 
@@ -79,17 +86,18 @@ class Environment:
 
         Raises:
             ValueError: when the task belongs to another world (one named by a path must have the same content), or its
-                world cannot be loaded or prepared.
+                world cannot be loaded or prepared, or its agent has tools that the world lacks, or has one twice.
         """
         path = task.world.endswith(FILES)
         if (load(task.world) != self.world) if path else (task.world != self.world.name):
             raise ValueError(
                 f"task {task.id} belongs to world {task.world!r}, this environment plays {self.world.name!r}"
             )
-        self._state: WorldState = self.world.instantiate(task.seed, task.gold.initialise)
-        self._user = LedgerUser(task, seed)
+        self._given = given_world(self.world, task)
+        self._state: WorldState = self._given.instantiate(task.seed, task.gold.initialise)
+        self._user = LedgerUser(task, seed, self._voice)
         self._episode_troubles = (
-            EpisodeTroubles(self.troubles, self.world, task, seed) if self.troubles is not None else None
+            EpisodeTroubles(self.troubles, self._given, task, seed) if self.troubles is not None else None
         )
         self._task = task
         self._turn = 0
@@ -97,7 +105,8 @@ class Environment:
         self._calls: list[CallRecord] = []
         self._faults: list[Fault] = []
         self._messages: list[Message] = [self._user.opening()]
-        return Observation((Message("system", self.world.instructions), self._messages[0]), self._tools)
+        tools = self._tools if task.agent is None else self._given.tool_specs()
+        return Observation((Message("system", self._given.instructions), self._messages[0]), tools)
 
     def step(self, message: Message) -> StepResult:
         """Answers one assistant message: its tool calls in order, or, when it has none, the user's reply.
@@ -160,7 +169,7 @@ class Environment:
         arguments = _parsed(call)
         if index >= MAX_CALLS_PER_TURN:
             return CallRecord(call.name, arguments, True, f"refused: more than {MAX_CALLS_PER_TURN} calls in one turn")
-        if self.end_on_malformed and (isinstance(arguments, str) or call.name not in self.world.operations):
+        if self.end_on_malformed and (isinstance(arguments, str) or call.name not in self._given.operations):
             self._ending = "malformed"
         try:
             if self._episode_troubles is None:

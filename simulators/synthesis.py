@@ -4,11 +4,12 @@ The verifier is handed in, as everywhere in this package. Who computes which num
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
+from simulators.tasks.difficulty import count_difficulty
 from simulators.tasks.oracle import PlannedAgent
 from simulators.tasks.patient import PatientAgent, most_turns
 from simulators.tasks.stream import TaskStream
@@ -64,7 +65,7 @@ def synthesize(
         turns = most_turns(task, world, troubles) + len(planned.plan.turns)
         messages, tools, outcome = play(task, world, patient, seed, max_turns=turns, troubles=troubles)
     else:
-        messages, tools, outcome = play(task, world, planned, seed)
+        messages, tools, outcome = play(task, world, planned, seed, max_turns=max(12, len(planned.plan.turns) + 1))
     trajectory = Trajectory(
         id=f"{task.id}-0",
         task_id=task.id,
@@ -78,8 +79,14 @@ def synthesize(
             "world": task.world,
             "world_fingerprint": world.fingerprint(),
             "difficulty": task.difficulty,
+            "counted": {
+                **asdict(count_difficulty(task, world)),
+                "faults": sum(call.trouble is not None for call in outcome.calls),
+            },
             "split": split,
             "tags": list(task.tags),
+            "persona": task.persona.name,
+            "language": task.persona.language,
             "policy": policy.kind,
             "competence": policy.competence if policy.kind == "teacher" else 1.0,
             "errors": list(getattr(planned, "errors", ())),

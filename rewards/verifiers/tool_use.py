@@ -18,7 +18,6 @@ Beyond the criteria, every tool-use pattern must be matched by a successful call
 rubric that asks for nothing passes nobody.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -27,6 +26,7 @@ from trajectories.outcomes import CallRecord, Outcome, StateChange
 from trajectories.rewards import Reward
 from trajectories.rubrics import call_turns, reached_checkpoints
 from trajectories.tasks import Criterion, Task
+from trajectories.words import stands_in
 
 __all__ = ["NOT", "ToolUseVerifier"]
 
@@ -113,14 +113,9 @@ def _subject_and_reason(call: CallRecord) -> tuple[str, ...]:
 
 
 def _says(criterion: Criterion, outcome: Outcome) -> bool:
-    said = [item.content.casefold() for item in outcome.messages if item.role == "assistant" and not item.tool_calls]
+    said = [item.content for item in outcome.messages if item.role == "assistant" and not item.tool_calls]
     for text in criterion.expected:
         forbidden = text.startswith(NOT)
-        if any(_stands_in(text.removeprefix(NOT), content) for content in said) is forbidden:
+        if any(stands_in(text.removeprefix(NOT), content) for content in said) is forbidden:
             return False
     return True
-
-
-def _stands_in(text: str, content: str) -> bool:
-    """Whether `text` is in `content` as whole words: 5 is neither in 15 nor in 1.5."""
-    return re.search(rf"(?<![\w.]){re.escape(text.casefold())}(?!\w|\.\w)", content) is not None

@@ -6,6 +6,7 @@ by weaker ones.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from simulators.tasks import wording
 from simulators.tasks.oracle import Plan, PlannedAgent
@@ -39,7 +40,7 @@ class AlwaysRefuseAgent(PlannedAgent):
 
     def __init__(self, task: Task, world: WorldSpec) -> None:
         calls = [call for wish in wishes(task, world) for call in _refusals(wish, world)[:1]]
-        super().__init__(Plan.one_by_one(calls, wording.reply("refuse")))
+        super().__init__(Plan.one_by_one(calls, wording.reply("refuse", task.persona.language)))
 
 
 class AlwaysActAgent(PlannedAgent):
@@ -47,7 +48,7 @@ class AlwaysActAgent(PlannedAgent):
 
     def __init__(self, task: Task, world: WorldSpec) -> None:
         found = wishes(task, world)
-        super().__init__(Plan.one_by_one([wish.act for wish in found if wish.act is not None], _reply(found)))
+        super().__init__(Plan.one_by_one([call for wish in found for call in wish.at_once], _reply(found, task.persona.language)))
 
 
 class SprayAgent(PlannedAgent):
@@ -56,9 +57,9 @@ class SprayAgent(PlannedAgent):
     def __init__(self, task: Task, world: WorldSpec) -> None:
         turns: list[tuple[GoldCall, ...]] = []
         for wish in wishes(task, world):
-            turns += [(call,) for call in (*wish.finding, wish.read)]
-            if wish.act is not None:
-                turns.append((*_refusals(wish, world), wish.act))
+            turns += [(call,) for call in (*wish.finding, *wish.looks)]
+            if wish.asked:
+                turns.append((*_refusals(wish, world), *wish.asked))
         said = [text for wish in wishes(task, world) for text in (wish.answer, *wish.rivals) if text is not None]
         super().__init__(Plan(tuple(turns), f"{task.gold.reply} {' '.join(said)}"))
 
@@ -67,21 +68,26 @@ class DropArgumentsAgent(PlannedAgent):
     """The oracle, but its calls have no arguments."""
 
     def __init__(self, task: Task) -> None:
-        calls = [GoldCall(call.tool, {}, call.ask) for call in task.gold.calls]
+        calls = [replace(call, arguments={}) for call in task.gold.calls]
         super().__init__(Plan.one_by_one(calls, task.gold.reply))
 
 
 def mutated_plans(task: Task, world: WorldSpec) -> dict[str, Plan]:
     """Oracles that go wrong in one place, by name. `certify` leaves out those whose outcome is the oracle's."""
     found, calls, reply = wishes(task, world), task.gold.calls, task.gold.reply
-    plans = {
-        "missing_sub_goal": Plan.one_by_one([call for wish in found[:-1] for call in wish.calls], reply),
-        "no_decision": Plan.one_by_one([call for wish in found for call in (*wish.finding, wish.read)], reply),
-        "no_reading": Plan.one_by_one([call for wish in found for call in wish.calls if call != wish.read], reply),
-        "one_breath": Plan(tuple(turn for wish in found for turn in _in_one_breath(wish)), reply),
-        "twice": Plan.one_by_one([*calls, *(wish.decision for wish in found if wish.decision is not None)], reply),
+    changed = {
+        "missing_sub_goal": [wish.calls for wish in found[:-1]],
+        "no_decision": [(*wish.finding, *wish.looks) for wish in found],
+        "no_reading": [_without(wish.calls, wish.readings) for wish in found],
+        "half_reading": [_without(wish.calls, wish.readings[1:]) for wish in found],
+        "no_confirmation": [_without(wish.calls, [wish.confirmation]) for wish in found],
+        "ignored_answer": [wish.calls if wish.done else (*wish.calls, *wish.asked) for wish in found],
+        "stopped_early": [(*wish.finding, *wish.looks, *(wish.done[:-1] or wish.done)) for wish in found],
+        "wrong_action": [_opposite(wish, world) for wish in found],
     }
-    plans["wrong_action"] = Plan.one_by_one([call for wish in found for call in _opposite(wish, world)], reply)
+    plans = {name: Plan.one_by_one([call for part in parts for call in part], reply) for name, parts in changed.items()}
+    plans["one_breath"] = Plan(tuple(turn for wish in found for turn in _in_one_breath(wish)), reply)
+    plans["twice"] = Plan.one_by_one([*calls, *(call for wish in found for call in wish.done)], reply)
     for wish in found:
         plans |= _about_another_record(wish, found, task, world)
     return plans
@@ -89,20 +95,19 @@ def mutated_plans(task: Task, world: WorldSpec) -> dict[str, Plan]:
 
 def _about_another_record(wish: Wish, found: Sequence[Wish], task: Task, world: WorldSpec) -> dict[str, Plan]:
     """The wish's record mixed up with one that nobody spoke of, or that one treated as well."""
-    calls, reply = task.gold.calls, task.gold.reply
+    calls, reply, read = task.gold.calls, task.gold.reply, wish.read
+    if read is None:
+        return {}
     state = world.instantiate(task.seed, task.gold.initialise)
-    spoken_of = {value for other in found for value in other.read.arguments.values()}
-    others = [key for key in state.keys(world.operations[wish.read.tool or ""].entity) if key not in spoken_of]
+    spoken_of = {value for other in found if other.read is not None for value in other.read.arguments.values()}
+    others = [key for key in state.keys(world.operations[read.tool or ""].entity) if key not in spoken_of]
     if not others:
         return {}
-    plans = {
-        "wrong_record": [
-            _about(call, wish, others[0]) if call == (wish.decision or wish.read) else call for call in calls
-        ]
-    }
+    mixed_up = wish.done or (read,)
+    plans = {"wrong_record": [_about(call, read, others[0]) if call in mixed_up else call for call in calls]}
     if wish.act is not None:
-        plans["extra_refusal"] = [*calls, _about(_refusals(wish, world)[0], wish, others[0])]
-        acts = (_about(wish.act, wish, other) for other in others)
+        plans["extra_refusal"] = [*calls, _about(_refusals(wish, world)[0], read, others[0])]
+        acts = (_about(wish.act, read, other) for other in others)
         extra = next((act for act in acts if not state.fork().call(act.tool or "", act.arguments).isError), None)
         if extra is not None:
             plans["extra_act"] = [*calls, extra]
@@ -110,36 +115,44 @@ def _about_another_record(wish: Wish, found: Sequence[Wish], task: Task, world: 
     return {f"{name}_{number}": Plan.one_by_one(mutated, reply) for name, mutated in plans.items()}
 
 
-def _reply(found: Sequence[Wish]) -> str:
+def _without(calls: Sequence[GoldCall], left_out: Sequence[GoldCall | None]) -> tuple[GoldCall, ...]:
+    return tuple(call for call in calls if call not in left_out)
+
+
+def _reply(found: Sequence[Wish], language: str) -> str:
     texts = (
-        wording.reply("act") if wish.answer is None else wording.reply("lookup", answer=wish.answer) for wish in found
+        wording.reply("act", language) if wish.answer is None else wording.reply("lookup", language, answer=wish.answer)
+        for wish in found
     )
     return " ".join(dict.fromkeys(texts))
 
 
 def _refusals(wish: Wish, world: WorldSpec) -> list[GoldCall]:
     """Declines with every reason, the right one first; none for a question."""
-    if wish.subject is None or wish.decision is None:
+    if wish.subject is None:
         return []
-    reasons = dict.fromkeys(
-        [*([wish.decision.arguments["reason"]] if wish.refused else []), *(p.reason for p in world.policies)]
-    )
+    right = [wish.done[0].arguments["reason"]] if wish.refused else []
+    reasons = dict.fromkeys([*right, *(policy.reason for policy in world.policies if policy.demands == "refusal")])
     argument, key = wish.subject
     return [GoldCall(world.decline_operation.name, {argument: key, "reason": reason}) for reason in reasons]
 
 
 def _opposite(wish: Wish, world: WorldSpec) -> tuple[GoldCall, ...]:
-    if wish.act is None:
+    """Everything up to the decision, and then another one."""
+    if not wish.asked:
         return wish.calls
-    return (*wish.finding, wish.read, wish.act if wish.refused else _refusals(wish, world)[0])
+    other = wish.wrong if wish.wrong else _refusals(wish, world)[:1]
+    return (*wish.finding, *wish.looks, *other)
 
 
 def _in_one_breath(wish: Wish) -> list[tuple[GoldCall, ...]]:
-    turns = [(call,) for call in wish.finding]
-    return [*turns, (wish.read, wish.decision) if wish.decision is not None else (wish.read,)]
+    """Readings and decision in one message; without the question whether to go on, which takes one of its own."""
+    if not wish.readings:
+        return [(call,) for call in wish.calls]
+    return [*((call,) for call in wish.finding), (*wish.readings, *wish.done)]
 
 
-def _about(call: GoldCall, wish: Wish, other: str) -> GoldCall:
+def _about(call: GoldCall, read: GoldCall, other: str) -> GoldCall:
     """The same call about another record."""
-    key = next(iter(wish.read.arguments.values()))
-    return GoldCall(call.tool, {name: other if value == key else value for name, value in call.arguments.items()})
+    key = next(iter(read.arguments.values()))
+    return replace(call, arguments={name: other if value == key else value for name, value in call.arguments.items()})

@@ -7,27 +7,35 @@ of different keys, so held-out instances are disjoint from training ones by cons
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from simulators.tasks import wording
-from simulators.tasks.draft import Access, Draft, SubGoal, Unsuitable, Verdict
+from simulators.tasks.conditional import draw_branch, draw_reach
+from simulators.tasks.draft import Access, Draft, Speaker, SubGoal, Unsuitable
 from simulators.tasks.finding import hits
 from simulators.tasks.questions import draw_question
-from simulators.tasks.requests import draw_request
-from simulators.worlds import WorldSpec
+from simulators.tasks.requests import draw_change, draw_request
+from simulators.tasks.script import arrange
+from simulators.users.personas import PersonaMix, draw_persona
+from simulators.worlds import WorldSpec, WorldState
 from trajectories.canonical import canonical_json
 from trajectories.outcomes import StateChange
 from trajectories.seeds import derive_rng, derive_seed
-from trajectories.tasks import Criterion, Gold, Ledger, Persona, RecordPatch, Rubric, Split, Task
+from trajectories.tasks import Checkpoint, Criterion, Gold, GoldCall, Persona, RecordPatch, Rubric, Split, Task
 
-__all__ = ["CANDIDATE_STRIDE", "FAMILIES", "Family", "compose"]
+__all__ = ["CANDIDATE_STRIDE", "FAMILIES", "Family", "USUAL", "compose"]
 
-Family = Literal["act", "refuse", "search", "ask", "lookup"]
-FAMILIES: tuple[Family, ...] = ("act", "refuse", "search", "ask", "lookup")
+Family = Literal["act", "refuse", "search", "ask", "lookup", "related", "branch", "reach", "change"]
+FAMILIES: tuple[Family, ...] = ("act", "refuse", "search", "ask", "lookup", "related", "branch", "reach", "change")
 """Kinds of sub-goals. `act` and `refuse`: the record is named by its key, and policy allows or forbids the wish.
-`search` and `ask`:
-as those two, evenly, but the key must be searched or asked for. `lookup`: answer a question about a record."""
+`search`, `related` and `ask`: as those two, evenly, but the key must be searched, searched by way of what the record
+belongs to, or asked for. `lookup`: answer a question about a record. `branch`: one act or another, by what is observed.
+`reach`: the steps that lead to a state. `change`: an act that the user wants otherwise once it is done."""
+USUAL: tuple[Family, ...] = ("act", "refuse", "search", "ask", "lookup")
+"""What is drawn from where nothing else is said."""
+
+PLAIN_USERS = PersonaMix()
 
 CANDIDATE_STRIDE = 2**40
 """Indices that differ by a multiple of this are candidates for the same place: they share their side of the allowed/forbidden
@@ -35,6 +43,26 @@ balance. Even, so that they share their parity too."""
 
 ATTEMPTS = 200
 """Drafts before giving up. Few worlds need more than three."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    family: Family
+    access: Access
+    granted: bool
+    """Of the two sides that a wish may have, which."""
+
+    def draw(self, draft: Draft, rng: random.Random) -> SubGoal:
+        match self.family:
+            case "lookup":
+                return draw_question(draft, self.access, rng)
+            case "branch":
+                return draw_branch(draft, self.access, self.granted, rng)
+            case "reach":
+                return draw_reach(draft, self.access, rng)
+            case "change":
+                return draw_change(draft, self.access, rng)
+        return draw_request(draft, "act" if self.granted else "refuse", self.access, rng)
 
 
 def compose(
@@ -45,6 +73,8 @@ def compose(
     split: Split,
     difficulty: int,
     families: tuple[str, ...] | None = None,
+    follow_ups: float = 0.0,
+    personas: PersonaMix = PLAIN_USERS,
     reference: str | None = None,
 ) -> Task:
     """The task number `index` of this world, not yet certified.
@@ -54,13 +84,15 @@ def compose(
 
     Args:
         difficulty: number of sub-goals, 1 to 3.
-        families: kinds that sub-goals are drawn from; by default ``act`` and ``refuse`` at difficulty 1 and all beyond.
+        families: kinds that sub-goals are drawn from; by default ``act`` and ``refuse`` at difficulty 1 and `USUAL` beyond.
+        follow_ups: how likely each wish but the first is said only once those before it are done, 0 to 1.
+        personas: who the users are.
         reference: what `worlds.load` takes to find the world again, for a world that was loaded from a path.
 
     Raises:
         ValueError: for an unknown family or difficulty, or when the world has nothing of these kinds.
     """
-    chosen = tuple(families) if families is not None else FAMILIES[:2] if difficulty == 1 else FAMILIES
+    chosen = tuple(families) if families is not None else USUAL[:2] if difficulty == 1 else USUAL
     _check(chosen, difficulty)
     keys = (split, world.name, index)
     problem = ""
@@ -71,7 +103,7 @@ def compose(
             chosen, index, derive_seed(run_seed, "balance", split, world.name, index % CANDIDATE_STRIDE // 2), difficulty, rng
         )
         try:
-            task = _compose_once(world, seed, split, kinds, rng)
+            task = _compose_once(world, seed, split, kinds, follow_ups, personas, rng)
             return (task if reference is None else replace(task, world=reference)).with_id()
         except Unsuitable as unsuitable:
             problem = str(unsuitable)
@@ -94,14 +126,14 @@ def _check(families: Sequence[str], difficulty: int) -> None:
 
 def _draw_kinds(
     families: Sequence[str], index: int, balance_seed: int, difficulty: int, rng: random.Random
-) -> list[tuple[Verdict, Access]]:
-    """Verdict and access of each sub-goal.
+) -> list[_Kind]:
+    """The kind of each sub-goal.
 
     At most one asks the user and at most one is a question, so that words stay unambiguous.
     """
     open_kinds = ["direct" if family in ("act", "refuse") else family for family in families]
     balance = random.Random(balance_seed)
-    kinds: list[tuple[Verdict, Access]] = []
+    kinds: list[_Kind] = []
     for _ in range(difficulty):
         kind = rng.choice(sorted(set(open_kinds)))
         granted = (balance.random() < 0.5) ^ bool(index & 1)
@@ -109,39 +141,61 @@ def _draw_kinds(
             open_kinds = [other for other in open_kinds if other != kind]
         if kind == "direct" and len({"act", "refuse"} & set(families)) == 1:
             granted = "act" in families
-        verdict: Verdict = "lookup" if kind == "lookup" else "act" if granted else "refuse"
-        kinds.append((verdict, "direct" if kind == "lookup" else cast(Access, kind)))
+        access = cast(Access, kind) if kind in ("search", "related", "ask") else "direct"
+        special = kind in ("lookup", "branch", "reach", "change")
+        kinds.append(_Kind(cast(Family, kind) if special else "act" if granted else "refuse", access, granted))
     return kinds
 
 
 def _compose_once(
-    world: WorldSpec, seed: int, split: Split, kinds: Sequence[tuple[Verdict, Access]], rng: random.Random
+    world: WorldSpec,
+    seed: int,
+    split: Split,
+    kinds: Sequence[_Kind],
+    follow_ups: float,
+    personas: PersonaMix,
+    rng: random.Random,
 ) -> Task:
-    style = rng.choice(wording.STYLES)
+    persona = _plain_persona(rng) if personas == PLAIN_USERS else draw_persona(personas, rng)
+    speaker = Speaker(persona.language, personas.error_prone)
     patches: tuple[RecordPatch, ...] = ()
     goals: list[SubGoal] = []
-    for number, (verdict, access) in enumerate(kinds, start=1):
-        draft = Draft(world, seed, patches, frozenset((goal.entity, goal.key) for goal in goals), number)
-        goal = draw_question(draft, access, rng) if verdict == "lookup" else draw_request(draft, verdict, access, rng)
+    for number, kind in enumerate(kinds, start=1):
+        taken = frozenset((goal.entity, goal.key) for goal in goals)
+        draft = Draft(world, seed, patches, taken, number, speaker)
+        goal = kind.draw(draft, rng)
         patches += goal.initialise
         goals.append(goal)
+    if sum(fact.kind == "confirmation" for goal in goals for fact in goal.facts) > 1:
+        raise Unsuitable("one yes would stand for two confirmations")
     changes = _changes_left(world, seed, patches, goals)
     if _canonical(changes) != _canonical(_changes_left(world, seed, patches, goals[::-1])):
         raise Unsuitable("the order of the sub-goals matters")
+    # Drawn only where wishes may come later, so that others are drawn as they were.
+    later = [bool(follow_ups) and number > 0 and rng.random() < follow_ups for number in range(len(goals))]
+    script = arrange(goals, later, persona, rng)
+    if len(set(script.ledger.follow_ups)) < len(script.ledger.follow_ups):
+        raise Unsuitable("two follow-ups are in the same words")
     return Task(
         id="", world=world.name, seed=seed, split=split, difficulty=len(goals),
-        persona=Persona(style, style),
-        ledger=_ledger(goals, style, rng),
-        rubric=_rubric(world, goals),
-        gold=Gold(patches, tuple(call for goal in goals for call in goal.calls), changes, _reply(goals)),
-        tags=_tags(goals),
+        persona=persona,
+        ledger=script.ledger,
+        rubric=_rubric(world, goals, script.checkpoints),
+        gold=Gold(patches, script.calls, changes, script.reply),
+        tags=_tags(goals, any(later)),
     )  # fmt: skip
+
+
+def _plain_persona(rng: random.Random) -> Persona:
+    """One of `PLAIN_USERS`, by the draw that the first tasks were made with: their ids stay."""
+    style = rng.choice(wording.STYLES)
+    return Persona(style, style)
 
 
 def _changes_left(
     world: WorldSpec, seed: int, patches: tuple[RecordPatch, ...], goals: Sequence[SubGoal]
 ) -> tuple[StateChange, ...]:
-    """What doing the sub-goals in this order changes.
+    """What doing the sub-goals in this order changes, and the changes of mind after them.
 
     Raises:
         Unsuitable: when one of them gets in the way of another.
@@ -149,22 +203,39 @@ def _changes_left(
     state = world.instantiate(seed, patches)
     for goal in goals:
         if not goal.still_right(state):
-            raise Unsuitable(f"whether {goal.operation} is allowed depends on another sub-goal")
+            raise Unsuitable(f"whether {goal.operation} is right depends on another sub-goal")
         for call in goal.calls:
             if call.tool is None:
                 continue
-            if world.operations[call.tool].kind == "search" and hits(state, call) != [goal.key]:
-                raise Unsuitable(f"{call.tool} no longer finds {goal.entity} {goal.key} alone")
-            if (result := state.call(call.tool, call.arguments)).isError:
-                raise Unsuitable(f"{call.tool}: {result.content}")
+            operation = world.operations[call.tool]
+            if operation.kind in ("search", "list") and not _still_finds(state, call, goal):
+                raise Unsuitable(f"{call.tool} no longer finds one {operation.entity}, for {goal.entity} {goal.key}")
+            if not (operation.kind == "read" and any(fact.slips for fact in goal.facts)):
+                _do(state, call)  # a reading of what the user first said wrongly fails, and is meant to
+    for goal in goals:
+        if goal.change is not None:
+            if not goal.change.still_right(state):
+                raise Unsuitable(f"whether another {goal.operation} is right depends on another sub-goal")
+            _do(state, goal.change.call)
     return state.diff()
+
+
+def _still_finds(state: WorldState, call: GoldCall, goal: SubGoal) -> bool:
+    found = hits(state, call)
+    about_it = state.world.operations[call.tool or ""].entity == goal.entity
+    return len(found) == 1 and (found == [goal.key] or not about_it)
+
+
+def _do(state: WorldState, call: GoldCall) -> None:
+    if (result := state.call(call.tool or "", call.arguments)).isError:
+        raise Unsuitable(f"{call.tool}: {result.content}")
 
 
 def _canonical(changes: Sequence[StateChange]) -> str:
     return canonical_json([[item.entity, item.key, item.kind, dict(item.fields)] for item in changes])
 
 
-def _rubric(world: WorldSpec, goals: Sequence[SubGoal]) -> Rubric:
+def _rubric(world: WorldSpec, goals: Sequence[SubGoal], checkpoints: tuple[Checkpoint, ...]) -> Rubric:
     changing = tuple(operation.name for operation in world.operations.values() if operation.changes_state)
     criteria = (
         Criterion("state", "state", changing),
@@ -172,23 +243,10 @@ def _rubric(world: WorldSpec, goals: Sequence[SubGoal]) -> Rubric:
         Criterion("no_other_refusal", "no_refusal", (world.decline_operation.name,)),
     )
     patterns = tuple(pattern for goal in goals for pattern in goal.patterns)
-    return Rubric(criteria, patterns, tuple(goal.checkpoint for goal in goals))
+    return Rubric(criteria, patterns, checkpoints)
 
 
-def _ledger(goals: Sequence[SubGoal], style: str, rng: random.Random) -> Ledger:
-    meaning = {"act": "to be done", "refuse": "to be declined", "lookup": "to be answered"}
-    goal_text = "; ".join(f"{goal.request} ({goal.entity} {goal.key}, {meaning[goal.verdict]})" for goal in goals)
-    facts = tuple(fact for goal in goals for fact in goal.facts)
-    wishes: list[tuple[wording.Form, str]] = [
-        ("question" if goal.verdict == "lookup" else "request", goal.request) for goal in goals
-    ]
-    return Ledger(wording.opening(wishes, style, rng), facts, goal_text)
-
-
-def _reply(goals: Sequence[SubGoal]) -> str:
-    return " ".join(dict.fromkeys(goal.reply for goal in goals))
-
-
-def _tags(goals: Sequence[SubGoal]) -> tuple[str, ...]:
-    named = {goal.verdict for goal in goals} | {goal.access for goal in goals if goal.access != "direct"}
+def _tags(goals: Sequence[SubGoal], follow_ups: bool) -> tuple[str, ...]:
+    named: set[str] = {goal.verdict for goal in goals} | {goal.access for goal in goals if goal.access != "direct"}
+    named |= {tag for goal in goals for tag in goal.tags} | ({"follow_up"} if follow_ups else set())
     return (*sorted(named), *sorted({f"op:{goal.operation}" for goal in goals}))

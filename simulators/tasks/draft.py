@@ -5,22 +5,49 @@ Composing tasks from sub-goals that each initialise, fix and assert follows tau2
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from simulators.tasks.governed import GovernedOperation
 from simulators.worlds import WorldSpec, WorldState
 from trajectories.tasks import Checkpoint, Criterion, Fact, GoldCall, RecordPatch, ToolPattern
 
-__all__ = ["Access", "Draft", "SubGoal", "Unsuitable", "Verdict"]
+__all__ = ["PLAIN", "Access", "Draft", "FollowUp", "Speaker", "SubGoal", "Unsuitable", "Verdict"]
 
-Verdict = Literal["act", "refuse", "lookup"]
-Access = Literal["direct", "search", "ask"]
-"""How the agent comes to know which record is meant: it is told, it must search, or it must ask."""
+Verdict = Literal["act", "refuse", "keep", "lookup", "branch", "reach"]
+"""What is right: to do what is asked, to decline it, to leave it because the user says no when asked to confirm, to
+answer a question, to do one of two things by what is observed, or to do what leads to a state."""
+Access = Literal["direct", "search", "related", "ask"]
+"""How the agent comes to know which record is meant: it is told, it must search, it must search for something that the
+record belongs to and follow it, or it must ask."""
 
 
 class Unsuitable(Exception):
     """What was drawn does not make a task; draw again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What of the user's persona matters for what is drawn."""
+
+    language: str = "en"
+    error_prone: float = 0.0
+    """Probability that a withheld value is said wrongly the first time."""
+
+
+PLAIN: Final = Speaker()
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What the user says once the agent has handed over, and what is right then."""
+
+    words: str
+    call: GoldCall
+    before: tuple[ToolPattern, ...]
+    """Calls that must not come before the words."""
+    still_right: Callable[[WorldState], bool]
+    """As a sub-goal's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +64,18 @@ class SubGoal:
     """The wish in words."""
     calls: tuple[GoldCall, ...]
     criterion: Criterion | None
-    checkpoint: Checkpoint
+    checkpoints: tuple[Checkpoint, ...]
+    """Their names end in the number of the sub-goal."""
     reply: str
     patterns: tuple[ToolPattern, ...] = ()
     initialise: tuple[RecordPatch, ...] = ()
     facts: tuple[Fact, ...] = ()
-    governed: GovernedOperation | None = None
-    reason: str | None = None
-    """Of a `refuse`."""
-
-    def still_right(self, state: WorldState) -> bool:
-        """Whether the policies still say the same about the record as it is in `state`."""
-        if self.governed is None:
-            return True
-        record = state.find(self.entity, self.key)
-        return record is not None and self.governed.reason_against(record) == self.reason
+    still_right: Callable[[WorldState], bool] = lambda state: True
+    """Whether the same is right in a state that other sub-goals had their part in, too."""
+    change: FollowUp | None = None
+    """A change of mind once the wish is fulfilled."""
+    tags: tuple[str, ...] = ()
+    """Beyond verdict, access and operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +88,7 @@ class Draft:
     taken: frozenset[tuple[str, str]]
     number: int
     """Of the next sub-goal, from 1."""
+    speaker: Speaker = PLAIN
 
     def state(self, *more: RecordPatch) -> WorldState:
         """A fresh state with everything initialised so far, and `more`."""

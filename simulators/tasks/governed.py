@@ -7,14 +7,16 @@ wording nor key can give it away.
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from simulators.worlds import OperationSpec, PolicySpec, WorldSpec
+from simulators.worlds import OperationSpec, PolicySpec, WorldSpec, WorldState
 from simulators.worlds.expressions import FieldOf, walk
+from simulators.worlds.fields import COUNTED
 from simulators.worlds.spec import ArgumentSpec, FieldSpec
+from trajectories.tasks import GoldCall, RecordPatch
 
 __all__ = ["GovernedOperation", "draw_argument", "governed_operations", "policy_field_values", "reading_of"]
 
@@ -23,30 +25,59 @@ MOST_COMBINATIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A further reading that a decision needs: of the record that `policy` binds to `name`."""
+
+    policy: PolicySpec
+    name: str
+    read: OperationSpec
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
 class GovernedOperation:
     """An operation that some policy restricts, and the operations to read its subject and to decline it."""
 
     operation: OperationSpec
     policies: tuple[PolicySpec, ...]
+    """Those that demand a refusal."""
+    confirmations: tuple[PolicySpec, ...]
+    """Those that demand a confirmation."""
     entity: str
     """Of the subject: the record whose fields decide."""
     subject: str
     """The operation's argument that holds the subject's key."""
     read: OperationSpec
     read_subject: str
+    further: tuple[Look, ...]
+    """Of records that the subject refers to, where its own reading does not show what policies look at."""
     decline: OperationSpec
     decline_subject: str
 
-    def reason_against(self, record: Mapping[str, Any]) -> str | None:
-        """The reason to decline for a record with these fields; None when the act is allowed.
+    @property
+    def looks_at_fields(self) -> bool:
+        """Whether some record's field decides; otherwise only the call's own arguments do, or nothing."""
+        return any(_looked_at(policy) for policy in (*self.policies, *self.confirmations))
+
+    def reason_against(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> str | None:
+        """The reason to decline this call about the subject `key`; None when the act is allowed.
 
         Raises:
             LookupError: when policies with different reasons forbid it, so that no single answer is right.
         """
-        reasons = {policy.reason for policy in self.policies if policy.forbids(record)}
+        reasons = {policy.reason for policy in self.policies if policy.applies(state, key, arguments)}
         if len(reasons) > 1:
             raise LookupError(f"{self.operation.name}: several reasons forbid it: {', '.join(sorted(reasons))}")
         return next(iter(reasons), None)
+
+    def wants_confirmation(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> bool:
+        return any(policy.applies(state, key, arguments) for policy in self.confirmations)
+
+    def looks(self, state: WorldState, key: str) -> tuple[GoldCall, ...]:
+        """The readings beyond the subject's own."""
+        keys = ((look, _bound(state, look.policy, key)[look.name][1]) for look in self.further)
+        calls = [GoldCall(look.read.name, {look.argument: other}) for look, other in keys]
+        return tuple(call for index, call in enumerate(calls) if call not in calls[:index])
 
 
 @lru_cache(maxsize=64)
@@ -65,18 +96,50 @@ def governed_operations(world: WorldSpec) -> tuple[GovernedOperation, ...]:
 
 
 def policy_field_values(
-    world: WorldSpec, governed: GovernedOperation, record: Mapping[str, Any], rng: random.Random
-) -> list[dict[str, Any]]:
-    """Assignments, in random order, to the fields that the operation's policies look at.
+    state: WorldState, governed: GovernedOperation, key: str, rng: random.Random
+) -> list[tuple[RecordPatch, ...]]:
+    """Assignments, in random order, to the fields that the operation's policies look at, of the subject `key` and of
+    the records that it refers to.
 
-    An integer field contributes some values of its range, any other field all the values that fresh instances draw.
+    A number contributes some values of its range, any other field all the values that fresh instances draw.
     """
-    fields = world.entities[governed.entity].fields
-    nodes = (node for policy in governed.policies for node in walk(policy.forbids_when))
-    names = sorted({node.field for node in nodes if isinstance(node, FieldOf)})
-    pools = [_values_of(fields[name], record[name], rng) for name in names]
-    combinations = [dict(zip(names, values, strict=True)) for values in itertools.product(*pools)]
-    return rng.sample(combinations, min(len(combinations), MOST_COMBINATIONS))
+    places: set[tuple[str, str, str]] = set()
+    for policy in (*governed.policies, *governed.confirmations):
+        bound = _bound(state, policy, key)
+        places |= {(*bound[record], field) for record, field in _looked_at(policy)}
+    # The subject first: with fields of its own alone, draws are what they were before rules could look further.
+    ordered = sorted(places, key=lambda place: (place[0] != governed.entity, place))
+    fields = [state.world.entities[entity].fields[field] for entity, _, field in ordered]
+    pools = [
+        _values_of(field, (state.find(entity, other) or {})[field.name], rng)
+        for field, (entity, other, _) in zip(fields, ordered, strict=True)
+    ]
+    combinations = list(itertools.product(*pools))
+    chosen = rng.sample(combinations, min(len(combinations), MOST_COMBINATIONS))
+    return [_patches(zip(ordered, values, strict=True)) for values in chosen]
+
+
+def _patches(values: Iterable[tuple[tuple[str, str, str], Any]]) -> tuple[RecordPatch, ...]:
+    fields: dict[tuple[str, str], dict[str, Any]] = {}
+    for (entity, key, field), value in values:
+        fields.setdefault((entity, key), {})[field] = value
+    return tuple(RecordPatch(entity, key, changed) for (entity, key), changed in fields.items())
+
+
+def _looked_at(policy: PolicySpec) -> set[tuple[str, str]]:
+    """Record and field, by their names in the policy."""
+    nodes = walk(policy.when) if policy.when is not None else ()
+    return {(node.record, node.field) for node in nodes if isinstance(node, FieldOf)}
+
+
+def _bound(state: WorldState, policy: PolicySpec, key: str) -> dict[str, tuple[str, str]]:
+    """Entity and key of each record that a policy looks at, by its name there."""
+    found = {policy.entity: (policy.entity, key)}
+    for binding in policy.records:
+        assert isinstance(binding.key, FieldOf)
+        record = state.find(*found[binding.key.record]) or {}
+        found[binding.name] = (binding.entity, record[binding.key.field])
+    return found
 
 
 def draw_argument(world: WorldSpec, argument: ArgumentSpec, keys: Mapping[str, list[str]], rng: random.Random) -> Any:
@@ -103,8 +166,8 @@ def draw_argument(world: WorldSpec, argument: ArgumentSpec, keys: Mapping[str, l
 
 
 def _governed(world: WorldSpec, operation: OperationSpec) -> GovernedOperation | None:
-    policies = world.policies_on(operation.name)
-    entities = {policy.entity for policy in policies}
+    rules = world.policies_on(operation.name)
+    entities = {policy.entity for policy in rules}
     if not operation.changes_state or len(entities) != 1:
         return None
     entity = entities.pop()
@@ -115,7 +178,34 @@ def _governed(world: WorldSpec, operation: OperationSpec) -> GovernedOperation |
     reading = reading_of(world, entity)
     if subject is None or decline_subject is None or reading is None:
         return None
-    return GovernedOperation(operation, policies, entity, subject, *reading, decline, decline_subject)
+    further = _further(world, rules, reading[0])
+    if further is None:
+        return None
+    refusals = tuple(policy for policy in rules if policy.demands == "refusal")
+    confirmations = tuple(policy for policy in rules if policy.demands == "confirmation")
+    return GovernedOperation(
+        operation, refusals, confirmations, entity, subject, *reading, further, decline, decline_subject
+    )
+
+
+def _further(world: WorldSpec, rules: Iterable[PolicySpec], read: OperationSpec) -> tuple[Look, ...] | None:
+    """The readings that show what rules look at and `read` does not; None where an agent has no way to learn it."""
+    shown = set(read.returns.values())
+    there = {binding.key: binding.name for binding in read.records}
+    looks = []
+    for policy in rules:
+        names = {policy.entity: read.entity}  # of the records of the rule that `read` shows, under its own names
+        bindings = {binding.name: binding for binding in policy.records}
+        names |= {name: there[binding.key] for name, binding in bindings.items() if binding.key in there}
+        for record, field in sorted(_looked_at(policy)):
+            if record == policy.entity or (record in names and FieldOf(names[record], field) in shown):
+                continue
+            binding = bindings[record]
+            reading = reading_of(world, binding.entity)
+            if reading is None or binding.key not in shown:
+                return None
+            looks.append(Look(policy, record, *reading))
+    return tuple(look for index, look in enumerate(looks) if look not in looks[:index])
 
 
 def reading_of(world: WorldSpec, entity: str) -> tuple[OperationSpec, str] | None:
@@ -141,9 +231,11 @@ def _free_argument(operation: OperationSpec) -> str | None:
 def _values_of(field: FieldSpec, current: Any, rng: random.Random) -> list[Any]:
     if field.draw:
         return list(field.draw)
-    if field.type == "integer":
+    if field.type in COUNTED:
         span = range(field.minimum, field.maximum + 1)
         return sorted(rng.sample(span, min(8, len(span))))
+    if field.type == "date":
+        return sorted(set(field.drawn(8, {}, rng)) - {None})
     if field.type == "boolean":
         return [False, True]
     return list(field.values) or [current]

@@ -62,7 +62,8 @@ def spoken_words(calls: Sequence[GoldCall]) -> str | None:
     """What a turn says to the user; None where it calls tools."""
     if not calls or calls[0].tool is not None:
         return None
-    return calls[0].say if calls[0].ask is None else wording.reply("ask", slot=calls[0].ask)
+    first = calls[0]
+    return wording.reply("ask", slot=first.ask) if first.say is None and first.ask is not None else first.say
 
 
 def calling(calls: Sequence[GoldCall], messages: Sequence[Message]) -> Message:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from simulators.stochastic import ToolTroubles, advice, telling_calls
 from simulators.tasks.oracle import Plan, calling, spoken_words
+from simulators.toolbox import given_world
 from simulators.worlds import WorldSpec, WorldState
 from trajectories.messages import Message
 from trajectories.tasks import GoldCall, Task
@@ -30,7 +31,7 @@ class PatientAgent:
     """
 
     def __init__(self, task: Task, world: WorldSpec, plan: Plan | None = None) -> None:
-        self._task, self._world = task, world
+        self._task, self._world = task, given_world(world, task)
         self.plan = plan or Plan.one_by_one(task.gold.calls, task.gold.reply)
 
     def act(self, messages: Sequence[Message]) -> Message:

@@ -33,19 +33,22 @@ def draw_question(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
         raise Unsuitable(f"{read.name} shows nothing to ask for")
     shown, owner, field = rng.choice(fields)
     call = GoldCall(read.name, {argument: key})
-    answer = str((state.call(read.name, call.arguments).structuredContent or {})[shown])
+    found = (state.call(read.name, call.arguments).structuredContent or {})[shown]
+    if found is None:
+        raise Unsuitable(f"{shown} of {entity} {key} holds nothing to say")
+    answer = str(found)
     if wording.said_anyway(answer):
         raise Unsuitable(f"{answer!r} would be said whatever the answer is")
     rivals = (f"not:{wording.spoken(rival)}" for rival in _rivals(state, owner, field, answer))
-    named, finding, facts = name_subject(state, access, entity, key, argument, rng)
+    named, finding, facts = name_subject(state, access, entity, key, argument, rng, draft.speaker, call)
     pattern = ToolPattern(read.name, call.arguments)
     return SubGoal(
         "lookup", access, entity, key, read.name,
-        request=wording.question(shown, named, rng),
+        request=wording.question(shown, named, rng, draft.speaker.language),
         calls=(*finding, call),
         criterion=Criterion(f"says_{draft.number}", "says", (wording.spoken(answer), *rivals)),
-        checkpoint=Checkpoint(f"read_{draft.number}", pattern),
-        reply=wording.reply("lookup", answer=answer),
+        checkpoints=(Checkpoint(f"read_{draft.number}", pattern),),
+        reply=wording.reply("lookup", draft.speaker.language, answer=answer),
         patterns=(pattern,), facts=facts,
     )  # fmt: skip
 
@@ -64,7 +67,7 @@ def _rivals(state: WorldState, owner: str, field: str, answer: str) -> list[str]
     """Wrong answers that the field's type and other records suggest; without them, listing all answers would pass."""
     values = (
         *state.world.entities[owner].fields[field].values,
-        *(str(item[field]) for item in state.records(owner).values()),
+        *(str(item[field]) for item in state.records(owner).values() if item[field] is not None),
     )
     keys = {key for entity in state.world.entities for key in state.keys(entity)}
     wrong = (value for value in dict.fromkeys(values) if value not in answer and value not in keys)

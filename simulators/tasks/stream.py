@@ -1,17 +1,21 @@
 """A numbered stream of certified tasks: number i is the same task whoever asks for it, in whatever order.
 
 Worlds take turns. A composed task that fails its certification is replaced by the next candidate of the same number,
-so that the stream has no holes and numbers never shift.
+so that the stream has no holes and numbers never shift. An agent is part of the task: it is drawn before certification, from
+a generator of its own for each candidate.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simulators.tasks.certify import certify
 from simulators.tasks.compose import CANDIDATE_STRIDE, FAMILIES, compose
+from simulators.tasks.equipping import AgentMix, equip
+from simulators.users.personas import PersonaMix
 from simulators.worlds import load, names
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
+from trajectories.seeds import derive_rng
 from trajectories.tasks import Split, Task
 
 __all__ = ["TaskStream", "UncertifiableError"]
@@ -32,13 +36,21 @@ class TaskStream:
     difficulty: int = 1
     """Number of sub-goals of each task, 1 to 3."""
     families: tuple[str, ...] = ("act", "refuse")
-    """Kinds of sub-goals: act, refuse, search, ask, lookup."""
+    """Kinds of sub-goals: act, refuse, search, ask, lookup, related, branch, reach, change."""
+    follow_ups: float = 0.0
+    """How likely each wish but the first is said only once those before it are done, 0 to 1."""
+    personas: PersonaMix = field(default_factory=PersonaMix)
+    """Who the users are."""
+    agents: AgentMix = field(default_factory=AgentMix)
+    """System prompts and tools of the assistants."""
 
     def __post_init__(self) -> None:
         if not self.worlds:
             raise ValueError(f"worlds: name at least one; those that ship: {', '.join(names())}")
         if self.difficulty not in (1, 2, 3):
             raise ValueError(f"difficulty: is 1, 2 or 3, not {self.difficulty}")
+        if not 0 <= self.follow_ups <= 1:
+            raise ValueError(f"follow_ups: is from 0 to 1, not {self.follow_ups}")
         unknown = [family for family in self.families if family not in FAMILIES]
         if unknown or not self.families:
             raise ValueError(f"families: {', '.join(unknown) or 'none'} is not among {', '.join(FAMILIES)}")
@@ -61,10 +73,15 @@ class TaskStream:
                     split=split,
                     difficulty=self.difficulty,
                     families=self.families,
+                    follow_ups=self.follow_ups,
+                    personas=self.personas,
                     reference=None if name in names() else name,
                 )
             except ValueError as error:
                 raise UncertifiableError(str(error)) from error
+            rng = derive_rng(run_seed, "agent", split, world.name, number, candidate)
+            if rng.random() < self.agents.share:
+                task = equip(task, world, self.agents, rng)
             task = certify(task, world, verify)
             if task.certificate is not None and task.certificate.certified:
                 return task

@@ -6,8 +6,9 @@ teacher it learnt from.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from simulators.tasks import wording
 from simulators.tasks.oracle import Plan, PlannedAgent
@@ -23,7 +24,7 @@ __all__ = ["ErrorMix", "TeacherAgent", "teacher_rng"]
 class ErrorMix:
     """How often the teacher errs in which way, as weights; those that do not fit a sub-goal are left out.
 
-    Where none of those above 0 fits, the teacher skips the look-up, which always does.
+    Where none of those above 0 fits, the teacher skips the look-up, or, where there was none, ignores the wish.
 
     Raises:
         ValueError: naming the key, for a weight below 0, and when all are 0.
@@ -41,6 +42,16 @@ class ErrorMix:
     """Decides rightly, without having read the record."""
     wrong_digit: float = 0.1
     """Reads and treats the record of another key: one digit differs."""
+    wrong_branch: float = 0.8
+    """Does the other of two acts."""
+    stop_early: float = 0.4
+    """Leaves out the last of several steps."""
+    skip_confirmation: float = 0.4
+    """Acts without asking, where the user is to confirm it."""
+    ignore_answer: float = 0.8
+    """Asks, and acts although the user says no."""
+    ignore_change: float = 0.8
+    """Leaves it as it is when the user has a change of mind."""
 
     def __post_init__(self) -> None:
         weights = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -75,16 +86,15 @@ class TeacherAgent(PlannedAgent):
         done, errors = [], []
         for wish in wishes(task, world):
             if rng.random() < competence:
-                done.append(_Done(wish.calls, wish.answer, wish.refused))
+                done.append(_right(wish))
                 continue
             options = _errors(wish, world, rng)
             weights = [getattr(mix or ErrorMix(), name) for name in options]
-            name = rng.choices(list(options), weights)[0] if any(weights) else "skip_look_up"
+            name = rng.choices(list(options), weights)[0] if any(weights) else next(iter(options))
             errors.append(name)
             done.append(options[name]())
         self.errors: tuple[str, ...] = tuple(errors)
-        reply = " ".join(dict.fromkeys(item.reply for item in done))
-        super().__init__(Plan.one_by_one([call for item in done for call in item.calls], reply))
+        super().__init__(_plan(done, task.persona.language))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +102,75 @@ class _Done:
     """What the teacher does for one sub-goal."""
 
     calls: tuple[GoldCall, ...]
-    answer: str | None
-    refused: bool
+    answer: str | None = None
+    kind: Literal["act", "refuse", "keep"] = "act"
+    """What the teacher believes to have done, where it does not answer a question."""
 
-    @property
-    def reply(self) -> str:
+    def reply(self, language: str) -> str:
         if self.answer is not None:
-            return wording.reply("lookup", answer=self.answer)
-        return wording.reply("refuse" if self.refused else "act")
+            return wording.reply("lookup", language, answer=self.answer)
+        return wording.reply(self.kind, language)
+
+
+def _right(wish: Wish) -> _Done:
+    return _Done(wish.calls, wish.answer, "refuse" if wish.refused else "act" if wish.done or not wish.asked else "keep")
+
+
+def _plan(done: Sequence[_Done], language: str) -> Plan:
+    """All of it in order; whenever the teacher hands over, it says what it did since it last did."""
+    calls: list[GoldCall] = []
+    told: list[str] = []
+    for item in done:
+        for call in item.calls:
+            if call.say is not None and call.ask is None:
+                call = GoldCall(None, say=" ".join(dict.fromkeys(told)))
+                told = []
+            calls.append(call)
+        told.append(item.reply(language))
+    return Plan.one_by_one(calls, " ".join(dict.fromkeys(told)))
 
 
 def _errors(wish: Wish, world: WorldSpec, rng: random.Random) -> dict[str, Callable[[], _Done]]:
     """The errors that fit this sub-goal, by name; an error draws from `rng` only when it is made."""
-    before = (*wish.finding, wish.read)
-    right = _Done(wish.calls, wish.answer, wish.refused)
-    options: dict[str, Callable[[], _Done]] = {
-        "skip_look_up": lambda: replace(right, calls=tuple(call for call in wish.calls if call != wish.read)),
-        "wrong_digit": lambda: _with_wrong_digit(wish, right, rng),
-    }
+    before, right = (*wish.finding, *wish.looks), _right(wish)
+    options: dict[str, Callable[[], _Done]] = {}
+    if (read := wish.read) is not None:
+        options["skip_look_up"] = lambda: replace(right, calls=_without(wish.calls, wish.readings))
+        options["wrong_digit"] = lambda: _with_wrong_digit(wish, read, right, rng)
+    else:
+        options["ignore_change"] = lambda: _Done(before)
     if wish.rivals:
         options["wrong_answer"] = lambda: replace(right, answer=rng.choice(wish.rivals))
-    if wish.act is None or wish.decision is None:
+    if wish.act is None:
         return options
-    act = wish.act
     if wish.refused:
-        options["act_forbidden"] = lambda: _Done((*before, act), None, False)
-        others = [reason for reason in _reasons(world) if reason != wish.decision.arguments.get("reason")]
+        options["act_forbidden"] = lambda: _Done((*before, *wish.asked))
+        others = [reason for reason in _reasons(world) if reason != wish.done[0].arguments.get("reason")]
         if others:
-            options["wrong_reason"] = lambda: _Done((*before, _declined(wish, world, rng.choice(others))), None, True)
-    else:
-        likely = [policy.reason for policy in world.policies_on(act.tool or "")] or _reasons(world)
-        options["decline_allowed"] = lambda: _Done((*before, _declined(wish, world, rng.choice(likely))), None, True)
+            options["wrong_reason"] = lambda: _Done(
+                (*before, _declined(wish, world, rng.choice(others))), kind="refuse"
+            )
+        return options
+    rules = [policy.reason for policy in world.policies_on(wish.act.tool or "") if policy.demands == "refusal"]
+    likely = rules or _reasons(world)
+    options["decline_allowed"] = lambda: _Done((*before, _declined(wish, world, rng.choice(likely))), kind="refuse")
+    if wish.branches:
+        options["wrong_branch"] = lambda: _Done((*before, *wish.wrong))
+    if len(wish.done) > 1:
+        options["stop_early"] = lambda: _Done((*before, *wish.done[:-1]))
+    if wish.confirmation is not None:
+        options["skip_confirmation"] = lambda: _Done((*_without(before, [wish.confirmation]), *wish.asked))
+        if not wish.done:
+            options["ignore_answer"] = lambda: _Done((*before, *wish.asked))
     return options
 
 
+def _without(calls: Sequence[GoldCall], left_out: Sequence[GoldCall | None]) -> tuple[GoldCall, ...]:
+    return tuple(call for call in calls if call not in left_out)
+
+
 def _reasons(world: WorldSpec) -> list[str]:
-    return sorted({policy.reason for policy in world.policies})
+    return sorted({policy.reason for policy in world.policies if policy.demands == "refusal"})
 
 
 def _declined(wish: Wish, world: WorldSpec, reason: str) -> GoldCall:
@@ -136,13 +179,14 @@ def _declined(wish: Wish, world: WorldSpec, reason: str) -> GoldCall:
     return GoldCall(world.decline_operation.name, {argument: key, "reason": reason})
 
 
-def _with_wrong_digit(wish: Wish, right: _Done, rng: random.Random) -> _Done:
-    key = next(iter(wish.read.arguments.values()))
+def _with_wrong_digit(wish: Wish, read: GoldCall, right: _Done, rng: random.Random) -> _Done:
+    key = next(iter(read.arguments.values()))
     position = rng.randrange(len(key))
     digit = rng.choice([digit for digit in "0123456789" if digit != key[position]])
     wrong = key[:position] + digit + key[position + 1 :]
+    found = len(wish.finding)
     return replace(
-        right, calls=(*wish.finding, *(_exchanged(call, key, wrong) for call in right.calls[len(wish.finding) :]))
+        right, calls=(*wish.finding, *(_exchanged(call, key, wrong) for call in right.calls[found:]))
     )
 
 

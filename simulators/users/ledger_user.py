@@ -1,50 +1,71 @@
-"""A user made of a ledger: it says a fact when it is asked for that fact, and nothing else.
+"""A user made of a ledger: what it says is decided by the ledger's rules, how it says it by a voice.
 
-The user needs no model, never invents anything, and is a pure function of task, seed and what the agent said. Users
-that withhold and reveal follow Kimi K2 (arXiv 2507.20534, section 3.1.1) and tau-bench (arXiv 2406.12045).
+With the voice that is built in the user needs no model, never invents anything, and is a pure function of task, seed and
+what the agent said.
 """
 
-import re
+import random
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
+from simulators.users import voice
+from simulators.users.ledger import Decision, decide
 from trajectories.messages import Message
 from trajectories.seeds import derive_rng
-from trajectories.tasks import Fact, Task
+from trajectories.tasks import Persona, Task
 
-__all__ = ["LedgerUser"]
+__all__ = ["LedgerUser", "ListeningVoice", "Voice"]
 
-_LEAD_INS = {
-    "plain": ("",),
-    "polite": ("", "Sure. ", "Of course. "),
-    "terse": ("",),
-    "chatty": ("", "Oh, right. ", "Ah yes. "),
-}
-"""What may precede an answer, by the persona's style; a style that is not here speaks plainly."""
+
+class Voice(Protocol):
+    """Puts a decision into words; the place of a model that plays the user.
+
+    The words keep the ledger's truth: of every value that one of `decision.texts` holds the words hold it too, of a
+    confirmation its fixed beginning, and of nothing else in the ledger anything. `voice.speak` is the voice that is built in.
+    """
+
+    def __call__(self, decision: Decision, persona: Persona, rng: random.Random) -> str: ...
+
+
+@runtime_checkable
+class ListeningVoice(Protocol):
+    """A voice whose words depend on what was said before, too; `spoken.SpokenVoice` is one."""
+
+    def listening(self, task: Task, dialogue: Sequence[Message]) -> Voice:
+        """The voice for the user's next message; `dialogue` ends with the agent's, and holds words only, no calls."""
+        ...
 
 
 class LedgerUser:
-    """Plays the user of `task`.
+    """Plays the user of `task`; see `simulators.users.ledger` for its rules.
 
-    The user answers a message that holds a question mark and one of a fact's keywords as a whole word; several facts
-    may be answered at once, and a fact that is asked for again is said again. Any other message tells the user that
-    the agent is done: it leaves.
+    Raises:
+        ValueError: when nobody here speaks the persona's language.
     """
 
-    def __init__(self, task: Task, seed: int) -> None:
-        self._task, self._seed, self._replies = task, seed, 0
+    def __init__(self, task: Task, seed: int, speak: Voice | ListeningVoice = voice.speak) -> None:
+        voice.require_language(task.persona.language)
+        self._task, self._seed, self._speak = task, seed, speak
+        self._past: list[Decision] = []
+        self._dialogue = [self.opening()]
 
     def opening(self) -> Message:
         return Message("user", self._task.ledger.opening)
 
     def reply(self, message: Message) -> Message | None:
         """What the user says to `message`; None when the user leaves."""
-        asked = [fact for fact in self._task.ledger.facts if _asks_for(message.content, fact)]
-        if not asked:
+        decision = decide(self._task, self._past, message.content)
+        if decision.act == "leave":
             return None
-        rng = derive_rng(self._seed, "user", self._task.id, self._replies)
-        self._replies += 1
-        lead_in = rng.choice(_LEAD_INS.get(self._task.persona.style, ("",)))
-        return Message("user", lead_in + " ".join(fact.answer for fact in asked))
+        # The key is how many replies came before: the draw depends on the dialogue and not on when it is made.
+        rng = derive_rng(self._seed, "user", self._task.id, len(self._past))
+        self._past.append(decision)
+        self._dialogue.append(Message("assistant", message.content))
+        words = Message("user", self._voice_now()(decision, self._task.persona, rng))
+        self._dialogue.append(words)
+        return words
 
-
-def _asks_for(text: str, fact: Fact) -> bool:
-    return "?" in text and any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in fact.keywords)
+    def _voice_now(self) -> Voice:
+        if isinstance(self._speak, ListeningVoice):
+            return self._speak.listening(self._task, tuple(self._dialogue))
+        return self._speak

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from simulators import worlds
 from simulators.environment import Environment
+from simulators.mcp import MCPToolSource, MCPWorld
+from simulators.stochastic import ToolTroubles
 from simulators.tasks import OracleAgent, compose, make_agent, play
+from simulators.worlds import ToolResult, parse
 from simulators.worlds.loading import LIBRARY
 from trajectories.canonical import canonical_json
-from trajectories.messages import Message, ToolCall
+from trajectories.messages import Message, ToolCall, ToolSpec
 from trajectories.outcomes import Fault
+from trajectories.tasks import AgentSpec, Gold, Ledger, Persona, Rubric, Task
 
 WORLD = worlds.load("order_desk")
 TASK = compose(WORLD, 0, run_seed=1, split="train", difficulty=1)
@@ -201,3 +205,119 @@ def test_a_world_loaded_from_a_path_is_played_under_that_path_and_no_other_world
         Environment(WORLD).reset(replace(TASK, world=str(other)), 0)
     with pytest.raises(ValueError, match="absent"):
         Environment(WORLD).reset(replace(TASK, world=str(tmp_path / "absent.yaml")), 0)
+
+
+def with_agent(task: Task, *tools: str, preamble: str = "") -> Task:
+    """Under the id of `task`, so that the user speaks as before."""
+    return replace(task, agent=AgentSpec("clerk", preamble, tools))
+
+
+def test_an_agent_has_its_own_tools_in_its_order_and_its_preamble_before_the_instructions():
+    task = with_agent(TASK, "get_order", "decline_request", "cancel_order", preamble="You are a clerk.")
+    observation = Environment(WORLD).reset(task, 7)
+    specs = {tool.name: tool for tool in WORLD.tool_specs()}
+    assert observation.tools == tuple(specs[name] for name in task.agent.tools)
+    assert observation.messages[0] == Message("system", f"You are a clerk.\n\n{WORLD.instructions}")
+    bare = Environment(WORLD).reset(with_agent(TASK, "find_order"), 7)
+    assert bare.messages[0].content == WORLD.instructions and [tool.name for tool in bare.tools] == ["find_order"]
+    assert Environment(WORLD).reset(with_agent(TASK), 7).tools == ()
+
+
+@pytest.mark.parametrize("troubles", [None, ToolTroubles.uniform(timeout_after_commit=0.3, stale=0.4, permanent=0.5)])
+def test_an_agent_with_every_tool_and_no_preamble_plays_as_no_agent_does(troubles: ToolTroubles | None):
+    for task in (TASK, DEEP):
+        for kind in ("patient", "always_act", "spray"):
+            plain = play(task, WORLD, make_agent(kind, task, WORLD), 5, max_turns=40, troubles=troubles)
+            task = with_agent(task, *WORLD.operations)
+            assert play(task, WORLD, make_agent(kind, task, WORLD), 5, max_turns=40, troubles=troubles) == plain
+
+
+@pytest.mark.parametrize(
+    ("tools", "message"),
+    [
+        (("get_order", "fly", "swim"), "agent clerk: world order_desk lacks fly, swim"),
+        (("get_order", "find_order", "get_order"), "agent clerk: stand twice: get_order"),
+    ],
+)
+def test_an_agent_with_tools_that_are_not_there_or_twice_is_refused_by_name(tools: tuple[str, ...], message: str):
+    with pytest.raises(ValueError, match=message):
+        Environment(WORLD).reset(with_agent(TASK, *tools), 0)
+
+
+GOVERNED = {"cancel_order", "change_count", "decline_request"}  # without these it would be no world
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sets(st.sampled_from(sorted(set(WORLD.operations) - GOVERNED))),
+    st.lists(
+        st.tuples(
+            st.one_of(st.sampled_from([*WORLD.operations, "get_orders", "place_an_order", "cancel"]), st.text(max_size=50)),
+            st.sampled_from(["{}", '{"order_id":"204"}', '{"name":"Ben"}', '{"item":"mug"}', "[", "\x00"]),
+        ),
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_a_tool_that_the_agent_has_not_is_one_that_does_not_exist(more: set[str], calls: list[tuple[str, str]], ends: bool):
+    names = tuple(sorted(GOVERNED | more))
+    small = parse({**WORLD.source, "operations": {name: WORLD.source["operations"][name] for name in names}})
+    outcomes = []
+    for world, task in ((WORLD, with_agent(TASK, *names)), (small, TASK)):
+        environment = Environment(world, end_on_malformed=ends)
+        environment.reset(task, 0)
+        environment.step(Message("assistant", tool_calls=tuple(ToolCall(f"c{n}", *pair) for n, pair in enumerate(calls))))
+        outcomes.append(environment.outcome())
+    assert outcomes[0] == outcomes[1] and outcomes[0].faults == ()
+
+
+def test_a_hidden_tool_changes_nothing_where_it_would_have_without_the_agent():
+    order = next(iter(WORLD.instantiate(TASK.seed, TASK.gold.initialise).records("order")))
+    act = call("cancel_order", canonical_json({"order_id": order}))
+    for task, changed in ((TASK, True), (with_agent(TASK, "get_order", "decline_request"), False)):
+        environment = Environment(WORLD)
+        environment.reset(task, 0)
+        answer = environment.step(act).messages[0]
+        outcome = environment.outcome()
+        assert bool(outcome.changes) is changed and outcome.calls[0].is_error is not changed
+    assert answer.content == '{"error":"no tool cancel_order; did you mean get_order?"}', "what is hidden is not suggested"
+
+
+def test_a_reply_is_lost_only_where_the_agents_own_tools_can_tell_what_became_of_the_call():
+    travel, troubles = worlds.load("travel"), ToolTroubles.uniform(timeout_after_commit=1.0)
+    task = compose(travel, 0, run_seed=1, split="train", difficulty=1)
+    bookings = travel.instantiate(task.seed, task.gold.initialise).records("booking")
+    key = next(key for key, fields in bookings.items() if fields["bags"] < 3)
+    for tools, done in ((("add_bag", "get_booking"), True), (("add_bag", "find_flight"), False)):
+        environment = Environment(travel, troubles=troubles)
+        environment.reset(with_agent(task, *tools), 0)
+        environment.step(call("add_bag", canonical_json({"booking_id": key})))
+        assert bool(environment.outcome().changes) is done
+        hidden = environment.step(call("move_booking", "{}")).messages[0]
+        assert hidden.content.startswith('{"error":"no tool move_booking'), "no trouble strikes what is not there"
+
+
+class Counter(MCPToolSource):
+    """Tools that come over MCP, without a server."""
+
+    def __init__(self) -> None:
+        self._by_name = {name: ToolSpec(name, "", {"type": "object"}) for name in ("count", "reset", "stop")}
+
+    def _answer(self, tool: str, arguments: dict) -> ToolResult:
+        return ToolResult(f"{tool} done", None, False)
+
+    def close(self) -> None:
+        pass
+
+
+def test_tools_that_come_over_mcp_can_be_hidden_too():
+    world = MCPWorld("counter", Counter)
+    task = Task("t", "counter", 0, "train", 1, Persona(), Ledger("Please count."), Rubric(), Gold())
+    environment = Environment(world)
+    observation = environment.reset(with_agent(task, "stop", "count", preamble="Count."), 0)
+    assert [tool.name for tool in observation.tools] == ["stop", "count"]
+    assert observation.messages[0].content == "Count.", "the world has no instructions, and then no blank line either"
+    answers = [environment.step(call(name, "{}")).messages[0].content for name in ("count", "reset", "resets")]
+    assert answers == ["count done", '{"error":"no tool reset"}', '{"error":"no tool resets"}']
+    with pytest.raises(ValueError, match="world counter lacks fly"):
+        environment.reset(with_agent(task, "fly"), 0)

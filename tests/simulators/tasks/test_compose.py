@@ -10,6 +10,8 @@ from simulators.tasks.governed import governed_operations
 from simulators.tasks.wishes import wishes
 
 NAMES = worlds.names()
+SMALL = [name for name in NAMES if name != "bank_branch"]
+"""Worlds of few words, for policies of few parameters."""
 WORLDS = {name: worlds.load(name) for name in NAMES}
 
 
@@ -38,9 +40,9 @@ def test_train_and_held_out_instances_never_meet():
 def test_half_of_the_wishes_may_be_granted_and_every_operation_is_asked_for(name: str):
     tasks = [compose(WORLDS[name], index, run_seed=2, split="train", difficulty=1) for index in range(120)]
     tags = Counter(tag for task in tasks for tag in task.tags)
-    assert tags["act"] == tags["refuse"] == 60
+    assert tags["act"] + tags["keep"] == tags["refuse"] == 60
     names = {governed.operation.name for governed in governed_operations(WORLDS[name])}
-    assert len(names) >= 2 and all(tags[f"op:{operation}"] >= 20 for operation in names)
+    assert len(names) >= 2 and all(tags[f"op:{operation}"] >= 60 / len(names) for operation in names)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +66,7 @@ def test_a_key_that_must_be_found_is_not_in_the_opening(name: str, access: str):
         assert wish.subject is not None and wish.subject[1] not in task.ledger.opening
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SMALL)
 def test_openings_vary_and_are_short(name: str):
     tasks = [compose(WORLDS[name], index, run_seed=2, split="train", difficulty=1) for index in range(300)]
     shapes: dict[str, set[str]] = {}
@@ -87,7 +89,7 @@ def test_doing_the_gold_calls_leaves_the_gold_changes(name: str, difficulty: int
             if call.tool is not None:
                 assert not state.call(call.tool, call.arguments).isError
         assert state.diff() == task.gold.changes
-        assert len(task.rubric.checkpoints) == task.difficulty == difficulty
+        assert len({item.name.rpartition("_")[2] for item in task.rubric.checkpoints}) == task.difficulty == difficulty
         found = wishes(task, world)
         assert [call for wish in found for call in wish.calls] == list(task.gold.calls)
 

@@ -1,6 +1,7 @@
 """Number i is the same certified task whoever asks for it, and no held-out task is ever a training task."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from rewards.verifiers import verifier_for
 from simulators.tasks.compose import FAMILIES
+from simulators.tasks.equipping import AgentMix
 from simulators.tasks.stream import TaskStream, UncertifiableError
 from simulators.worlds import load
 from simulators.worlds.loading import LIBRARY
@@ -76,6 +78,37 @@ def test_a_world_by_its_path_gives_tasks_that_find_it_again(tmp_path):
     path.write_text((LIBRARY / "order_desk.yaml").read_text())
     task = made(TaskStream(worlds=(str(path),)), [0])[0]
     assert load(task.world).tool_specs() == load("order_desk").tool_specs()
+
+
+def test_without_agents_a_stream_deals_the_tasks_that_it_always_did():
+    assert TaskStream().agents.share == 0
+    ids = [made(TaskStream(), [number], split)[0].id for number, split in ((0, "train"), (1, "train"), (2, "held_out"))]
+    assert ids == ["c61f78d3cf67ff91", "ea9455133bd2e825", "bbbdd9c5897a9895"]
+
+
+@given(st.integers(0, 10**6), st.integers(0, 2**32), st.sampled_from(["train", "held_out"]))
+@settings(max_examples=10)
+def test_an_agent_is_a_function_of_its_tasks_number_alone(number, run_seed, split):
+    stream = TaskStream(difficulty=2, agents=AgentMix(share=1.0))
+    alone = made(stream, [number], split, run_seed)[0]
+    assert made(TaskStream(difficulty=2, agents=AgentMix(share=1.0)), [number + 3, number], split, run_seed)[1] == alone
+    assert alone.agent is not None and alone.certificate.certified and alone.id == alone.content_id()
+
+
+def test_agents_change_who_does_the_task_and_not_the_task():
+    numbers = range(30)
+    plain, equipped = made(TaskStream(), numbers), made(TaskStream(agents=AgentMix(share=1.0)), numbers)
+    same = [replace(task, agent=None, certificate=None).with_id() for task in equipped]
+    assert [task.id for task in same] == [task.id for task in plain]
+    assert {task.id for task in equipped}.isdisjoint(task.id for task in plain)
+    assert len({task.agent for task in equipped}) == len(equipped)
+
+
+def test_the_share_of_tasks_with_agents_is_as_set_and_each_is_in_or_out_whatever_the_share_of_others():
+    numbers = range(90)
+    some, all_of_them = (made(TaskStream(agents=AgentMix(share=share)), numbers) for share in (0.5, 1.0))
+    assert 0.3 < sum(task.agent is not None for task in some) / len(numbers) < 0.7
+    assert all(task == other for task, other in zip(some, all_of_them, strict=True) if task.agent is not None)
 
 
 @pytest.mark.parametrize(
