@@ -1,14 +1,15 @@
 """Grow worlds: from the lexicon's categories and domains to thousands of tools that run, with where each came from.
 
 Every domain is grown by itself, a function of its name and the seed; workers share the domains out and the driver writes
-them in order, so the registry is the same with any number of workers.
+them in order, so the registry is the same with any number of workers. What a chat model proposes, if one is asked, is asked
+for and judged by the driver alone, in the same order.
 """
 
 import json
 import resource
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ import ray
 
 from pipelines.cluster import ray_session
 from pipelines.errors import UserError
+from pipelines.evolve_proposals import check_proposals, open_proposals
 from pipelines.evolve_report import write_report
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory, write_atomically
 from pipelines.schema import Command, register
 from rewards.verifiers import verifier_for
-from simulators.evolution.domains import Domain
+from services.chat import ChatError
+from simulators.evolution.domains import Category, Domain
+from simulators.evolution.errands import Verify
+from simulators.evolution.proposals import ProposalFileError, ProposalSettings, Unacceptable
 from simulators.evolution.reading import categories
 from simulators.evolution.registry import STEP_SCHEMA, TOOL_SCHEMA, DomainRows, domain_rows
 from simulators.worlds import WorldSpecError
@@ -39,6 +44,8 @@ class Evolve(Command):
     """Only these categories of the lexicon; empty for all."""
     domains: int | None = None
     """Only so many domains, the first of each category in turn; null for all."""
+    proposals: ProposalSettings = field(default_factory=ProposalSettings)
+    """What a chat model adds."""
     rows_per_shard: int = 5000
 
     def __post_init__(self) -> None:
@@ -51,10 +58,15 @@ class Evolve(Command):
 
 def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
     """`orrery evolve`."""
-    progress = Progress(("evolve", "report"))
+    source = open_proposals(config.proposals, config.seed, run)
+    progress = Progress(("evolve", "report") if source is None else ("propose", "evolve", "report"))
     domains = _chosen(config)
+    if source is not None:
+        with progress.phase("propose"):
+            domains += source.domains(_kept(config), config.seed, verifier_for("tool_use").verify)
     tools: list[dict[str, Any]] = []
     changes: Counter[str] = Counter()
+    peaks: Counter[str] = Counter()
     with (
         ray_session(config.workers),
         progress.phase("evolve", total=len(domains), unit="domains") as phase,
@@ -62,7 +74,11 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         _writer(config, run, run.path, STEP_SCHEMA, "steps") as step_rows,
         _writer(config, run, run.path / "tasks", TASK_SCHEMA, "train") as task_rows,
     ):
-        for domain, grown in zip(domains, _grown(config, domains), strict=True):
+        for number, (domain, (grown, worker, peak)) in enumerate(zip(domains, _grown(config, domains), strict=True)):
+            peaks[worker] = max(peak, peaks[worker])
+            if source is not None:
+                share = config.proposals.reword * (number + 1) // len(domains) - config.proposals.reword * number // len(domains)
+                grown = source.reword(domain, grown, config.seed, share)
             path = run.file(f"worlds/{domain.category}/{domain.name}.json")
             write_atomically(path, json.dumps(grown.world, ensure_ascii=False, indent=1) + "\n")
             for row in grown.tools:
@@ -78,6 +94,9 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
     with progress.phase("report"):
         summary = _summary(domains, tools) | {"steps": dict(sorted(changes.items()))}
         write_report(run.path, domains, tools, summary)
+    if source is not None:
+        summary["proposals"] = source.summary()
+    summary["peak_rss_bytes"] = _peak_rss_bytes() + peaks.total()
     summary["phases"] = progress.seconds
     summary["seconds"] = progress.elapsed
     print(
@@ -85,6 +104,9 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         f" {summary['executed_share']:.2%} are executed by a certified task, {summary['near_duplicate_share']:.1%} have a"
         f" near-duplicate in another domain\nregistry {summary['registry_digest'][:16]}; read {run.shown_path}/report.md"
     )
+    if source is not None:
+        said = ", ".join(f"{key} {value}" for key, value in source.summary().items() if isinstance(value, int))
+        print(f"proposals in {run.shown_path}/proposals.jsonl: {said}")
     return summary
 
 
@@ -98,8 +120,7 @@ def _writer(config: Evolve, run: RunDirectory, directory: Path, schema: pa.Schem
 
 def _chosen(config: Evolve) -> list[Domain]:
     """In the order of categories and files; when only some are wanted, the categories take turns."""
-    kept = [category for category in categories() if not config.categories or category.name in config.categories]
-    columns = [list(category.domains.values()) for category in kept]
+    columns = [list(category.domains.values()) for category in _kept(config)]
     if config.domains is None:
         return [domain for column in columns for domain in column]
     longest = max(len(column) for column in columns)
@@ -108,9 +129,13 @@ def _chosen(config: Evolve) -> list[Domain]:
     return sorted(turns[: config.domains], key=lambda domain: order[domain.name])
 
 
-def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[DomainRows]:
-    """In order; as many are grown at once as there are workers."""
-    remote, verify = ray.remote(num_cpus=1)(domain_rows), verifier_for("tool_use").verify
+def _kept(config: Evolve) -> list[Category]:
+    return [category for category in categories() if not config.categories or category.name in config.categories]
+
+
+def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[tuple[DomainRows, str, int]]:
+    """In order, with who grew it; as many are grown at once as there are workers."""
+    remote, verify = ray.remote(num_cpus=1)(_grow), verifier_for("tool_use").verify
     waiting: deque[ray.ObjectRef] = deque()
     for domain in domains:
         waiting.append(remote.remote(domain, config.seed, verify))
@@ -118,6 +143,18 @@ def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[DomainRows]:
             yield ray.get(waiting.popleft())
     while waiting:
         yield ray.get(waiting.popleft())
+
+
+def _grow(domain: Domain, seed: int, verify: Verify) -> tuple[DomainRows, str, int]:
+    """A domain's rows, the worker that grew them, and that worker's peak memory so far."""
+    rows = domain_rows(domain, seed, verify)
+    return rows, ray.get_runtime_context().get_worker_id(), _peak_rss_bytes()
+
+
+def _peak_rss_bytes() -> int:
+    """The most memory that this process held at any time. Added up over processes it is more than they ever held together:
+    their peaks need not fall together, and what they share counts for each."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _summary(domains: Sequence[Domain], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -140,15 +177,18 @@ def _summary(domains: Sequence[Domain], tools: Sequence[Mapping[str, Any]]) -> d
         "operators": dict(Counter(row["operator"] for row in tools).most_common()),
         "kinds": dict(Counter(row["kind"] for row in tools).most_common()),
         "registry_digest": digest([[row["domain"], row["tool"], digest(dict(row))] for row in tools]),
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 
 def check(config: Evolve) -> None:
-    """The lexicon is well formed and holds the categories that were named."""
+    """The lexicon is well formed and holds the categories that were named; proposals can be read, and a model be asked."""
     known = [category.name for category in categories()]
     if unknown := [name for name in config.categories if name not in known]:
         raise UserError(f"categories: there is no {unknown[0]!r}; there are {', '.join(known)}")
+    check_proposals(config.proposals)
 
 
-register("evolve", Evolve, run, check=check, user_errors=(WorldSpecError, ShardError))
+register(
+    "evolve", Evolve, run, check=check,
+    user_errors=(WorldSpecError, ShardError, ChatError, ProposalFileError, Unacceptable),
+)  # fmt: skip

@@ -5,7 +5,7 @@ workers and after kill and resume.
 """
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipelines.cluster import ray_session
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
+from rewards.attribution import attribute
 from rewards.composition import CompositeReward, RewardConfig
 from rewards.verifiers import verifier_for
 from simulators.stochastic import ToolTroubles
@@ -85,20 +86,25 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
         _writer(config, directory / "tasks", TASK_SCHEMA, resume, done) as tasks,
     ):
         phase.start_from(done)
-        for task, trajectory, passed in _made(config, done):
-            if passed or config.keep == "all":
+        for task, trajectory, is_pass in _made(config, done):
+            if is_pass or config.keep == "all":
                 rows.append(trajectory)
             tasks.append(task)
-            passes += passed
+            passes += is_pass
             phase.advance(pass_rate=passes / (phase.done + 1 - done))
     written = manifest(directory, config.split)
-    details = [json.loads(row["reward_detail"]) for row in read(directory, config.split, columns=["reward_detail"])]
+    passed, failed_by = 0, Counter[str]()
+    for row in read(directory, config.split, columns=["reward_detail", "metadata"]):
+        passed += json.loads(row["reward_detail"])["components"].get("pass") == 1.0
+        if (blame := row["metadata"]["attribution"]) is not None:
+            failed_by[blame] += 1
     return {
         "rows": written.rows,
         "shards": len(written.shards),
         "tasks": config.count,
-        "passes": sum(detail["components"].get("pass") == 1.0 for detail in details),
+        "passes": passed,
         "dropped": {"failed": config.count - written.rows},
+        "failed_by": dict(sorted(failed_by.items())),
         "dataset_digest": written.fingerprint(),
     }
 
@@ -131,7 +137,8 @@ def _make_rows(config: Synthesize, start: int, stop: int) -> list[tuple[dict[str
         )
         assert trajectory.outcome is not None
         judged = reward.score(task, trajectory.outcome, trajectory)
-        trajectory = replace(trajectory, reward=judged)
+        blame = attribute(task, trajectory.outcome, judged)
+        trajectory = replace(trajectory, reward=judged, metadata={**trajectory.metadata, "attribution": blame})
         passed = judged.components.get("pass") == 1.0
         made.append((to_row(task), to_row(trajectory), passed))
     return made
