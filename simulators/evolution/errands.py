@@ -25,7 +25,20 @@ from trajectories.canonical import canonical_json
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
 from trajectories.seeds import derive_rng
-from trajectories.tasks import Certificate, Criterion, Gold, GoldCall, Ledger, Persona, Rubric, Split, Task, ToolPattern
+from trajectories.tasks import (
+    Certificate,
+    Checkpoint,
+    Criterion,
+    Fact,
+    Gold,
+    GoldCall,
+    Ledger,
+    Persona,
+    Rubric,
+    Split,
+    Task,
+    ToolPattern,
+)
 
 __all__ = ["errand"]
 
@@ -93,11 +106,12 @@ def _drawn(
         asked, answer, rivals = _question(state, operation, arguments, rng)
         criteria.append(Criterion("says_1", "says", (wording.spoken(answer), *(f"not:{rival}" for rival in rivals))))
         reply, words = wording.reply("lookup", answer=answer), f"{words} and tell me the {asked}"
-    calls = (*finding, GoldCall(operation.name, arguments))
+    facts, asking, checkpoints = _confirmation(state, operation, arguments, words, rng)
+    calls = (*finding, *asking, GoldCall(operation.name, arguments))
     return Task(
         id="", world=world.name, seed=seed, split=split, difficulty=min(3, len(calls)), persona=Persona(),
-        ledger=Ledger(f"Please {words}.", (), words),
-        rubric=Rubric(tuple(criteria), patterns),
+        ledger=Ledger(f"Please {words}.", facts, words),
+        rubric=Rubric(tuple(criteria), patterns, checkpoints),
         gold=Gold((), calls, after.diff(), reply),
         tags=("errand", f"op:{operation.name}", *(f"borrows:{name}" for name in borrowed)),
     )  # fmt: skip
@@ -113,8 +127,8 @@ def _require_allowed(state: WorldState, operation: OperationSpec, arguments: Map
         return
     subject = arguments[operation.subject_argument]
     for key in subject if isinstance(subject, list) else [subject]:
-        record = state.find(operation.entity, key) or {}
-        if any(policy.forbids(record) for policy in state.world.policies_on(operation.name)):
+        rules = state.world.policies_on(operation.name)
+        if any(rule.demands == "refusal" and rule.applies(state, key, arguments) for rule in rules):
             raise Unsuitable("policy forbids it")
 
 
@@ -132,6 +146,20 @@ def _named(
         named[name] = text
         finding += [call for call in calls if call not in finding and call.tool != operation.name]
     return named, tuple(finding)
+
+
+def _confirmation(
+    state: WorldState, operation: OperationSpec, arguments: Mapping[str, Any], words: str, rng: random.Random
+) -> tuple[tuple[Fact, ...], tuple[GoldCall, ...], tuple[Checkpoint, ...]]:
+    """What it takes to have the call confirmed; nothing where no rule wants that."""
+    rules = [rule for rule in state.world.policies_on(operation.name) if rule.demands == "confirmation"]
+    if not any(rule.applies(state, arguments[operation.subject_argument or ""], arguments) for rule in rules):
+        return (), (), ()
+    said = wording.confirmed_text(True)
+    fact = Fact("confirmation_1", said, wording.CONFIRM_KEYWORDS["en"], wording.confirmation(True, rng), kind="confirmation")
+    before = (ToolPattern(operation.name, arguments),)
+    question = GoldCall(None, ask=fact.slot, say=wording.confirm_question(words))
+    return (fact,), (question,), (Checkpoint("confirmed_1", None, before, said=said),)
 
 
 def _borrowed(
@@ -246,6 +274,8 @@ def _cheats(task: Task, world: WorldSpec, operation: OperationSpec) -> Iterator[
     blind = _elsewhere(state, operation, last, borrows, first=True)
     if len(calls) > 1 and blind is not None:
         yield "always_act", PlannedAgent(Plan.one_by_one((blind,), reply if not says else f"It is {wrong[0]}."))
+    if any(call.ask is not None for call in calls):
+        yield "no_confirmation", PlannedAgent(Plan.one_by_one([call for call in calls if call.ask is None], reply))
     yield "missing", PlannedAgent(Plan.one_by_one(calls[:-1], f"It is {wrong[0]}." if says else reply))
     if says:
         yield "spray", PlannedAgent(Plan.one_by_one(calls, f"{reply} {' '.join(_guesses(state, operation))}"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.evolution.domains import Domain
-from simulators.evolution.draft import Draft, Step
+from simulators.evolution.draft import Step
 from simulators.evolution.fingerprints import tool_fingerprint
 from simulators.evolution.operators import OPERATORS
 from simulators.evolution.seed_world import seed_draft
@@ -38,7 +38,6 @@ def grow(domain: Domain, seed: int) -> Grown:
     draft = seed_draft(domain, derive_rng(seed, "evolve", domain.category, domain.name))
     for operator in OPERATORS:
         operator(draft)
-    _drop_doubles(draft)
     document: dict[str, Any] = draft.document
     return Grown(
         domain,
@@ -48,21 +47,3 @@ def grow(domain: Domain, seed: int) -> Grown:
         {name: tool_fingerprint(document, name, shapes=True) for name in draft.operations},
         {name: tool_fingerprint(document, name, shapes=False) for name in draft.operations},
     )
-
-
-def _drop_doubles(draft: Draft) -> None:
-    """The first of several that are one tool stays."""
-    seen: dict[str, str] = {}
-    doubles = []
-    for name in draft.operations:
-        first = seen.setdefault(tool_fingerprint(draft.document, name, shapes=True), name)
-        if first != name:
-            doubles.append(name)
-    if not doubles:
-        return
-
-    def edit(document: dict[str, Any]) -> None:
-        for policy in document["policies"]:
-            policy["operations"] = [name for name in policy["operations"] if name not in doubles]
-
-    draft.grow("drop_doubles", "breaking", draft.domain.name, {}, tuple(doubles), edit)

@@ -1,5 +1,5 @@
-"""Operators that change the world around the tools: new fields and records, workflows over several of them, rules in force, and
-another idiom.
+"""Operators that change the world around the tools: new fields and records, workflows over several of them, and another
+idiom.
 """
 
 from typing import Any, Final
@@ -9,7 +9,7 @@ from simulators.evolution.operators.changing import copied, may_be_set, setting
 from simulators.evolution.operators.telling import special_lists
 from simulators.evolution.seed_world import default_of, field_of, key_argument
 
-__all__ = ["add_policies", "compose", "extend", "outbox", "rename"]
+__all__ = ["compose", "extend", "outbox", "rename"]
 
 Document = dict[str, Any]
 
@@ -130,37 +130,6 @@ def compose(draft: Draft) -> None:
 
 def _less(record: str, field: str, amount: Any) -> Document:
     return {"add": {"record": record, "field": field, "amount": {"difference": [0, amount]}}}
-
-
-def add_policies(draft: Draft) -> None:
-    """Rules about changes come into force where there are changes now; what was allowed before is not any more."""
-    case = draft.domain.case
-    for rule in draft.domain.rules:
-        looks_at = {condition["left"]["field"].partition(".")[2] for condition in rule.when["all"]}
-        moves = {f"{name}_{case.name}" for name in rule.forbids}
-        batches = {f"{name}_{case.plural}" for name in rule.forbids}
-        governed = []
-        for name, tool in draft.operations.items():
-            if tool["entity"] != case.name or tool["kind"] not in ("update", "transition", "batch", "delete"):
-                continue
-            sets = {field for effect in tool.get("effects", []) for field in effect.get("set", {}).get("fields", {})}
-            workflow = tool["kind"] == "transition" and any(name.startswith(f"{move}_") for move in moves)
-            deletion = tool["kind"] == "delete" and "delete" in rule.forbids
-            changed = tool["kind"] == "update" and "change" in rule.forbids and not sets & looks_at
-            if workflow or deletion or changed or name in batches:
-                governed.append(name)
-        if not governed:
-            continue
-
-        def edit(document: Document, rule: Any = rule, governed: list[str] = governed) -> None:
-            found = next((policy for policy in document["policies"] if policy["id"] == rule.id), None)
-            if found is None:
-                found = {"id": rule.id, "text": rule.text, "operations": [], "entity": case.name,
-                         "forbids_when": dict(rule.when), "reason": rule.reason}  # fmt: skip
-                document["policies"].append(found)
-            found["operations"] = list(dict.fromkeys([*found["operations"], *governed]))
-
-        draft.grow("add_policy", "breaking", rule.id, {}, edit=edit)
 
 
 def rename(draft: Draft) -> None:

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -64,8 +65,11 @@ def test_growing_is_a_function_of_domain_and_seed(domain: Domain, seed: int) -> 
 @pytest.mark.parametrize("domain", SOME, ids=lambda domain: domain.name)
 def test_every_rule_that_the_agent_is_told_is_in_force(domain: Domain) -> None:
     world = grow(domain, 0).world
-    assert {policy.id for policy in world.policies} == {rule.id for rule in domain.rules}
-    assert all(policy.operations for policy in world.policies)
+    assert {policy.id for policy in world.policies} >= {rule.id for rule in domain.rules}
+    assert all(policy.operations and policy.text.removesuffix(".") in world.instructions for policy in world.policies)
+    told = re.findall(r"decline with reason (\w+)", world.instructions)
+    assert sorted(told) == sorted(policy.reason for policy in world.policies if policy.reason)
+    assert "confirmation" in {policy.demands for policy in world.policies}
 
 
 @EFFORT

@@ -1,0 +1,44 @@
+"""What is proposed, by whom, how often it is asked for."""
+
+from dataclasses import dataclass
+
+from services.chat import EndpointConfig
+
+__all__ = ["ProposalSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalSettings:
+    """All off: nothing is asked of any model, and everything is procedural."""
+
+    endpoint: EndpointConfig | None = None
+    """The model that proposes; null for none."""
+    domains: int = 0
+    """How many further domains it is asked for, the categories in turn."""
+    reword: int = 0
+    """For how many tools it is asked for another description, spread evenly over the domains."""
+    file: str | None = None
+    """The proposals.jsonl of an earlier run, which is played again without a model; null for none."""
+    attempts: int = 3
+    """How often it is asked for one proposal before that is dropped."""
+    max_tokens: int = 8192
+    """Of one answer; a domain's document takes about 2,500."""
+    temperature: float = 0.7
+    """Of the model."""
+
+    def __post_init__(self) -> None:
+        for key in ("domains", "reword"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"proposals.{key} is at least 0, not {getattr(self, key)}")
+        for key in ("attempts", "max_tokens"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"proposals.{key} is at least 1, not {getattr(self, key)}")
+        if not self.temperature >= 0:
+            raise ValueError(f"proposals.temperature is at least 0, not {self.temperature}")
+        asks = self.domains + self.reword > 0
+        if self.file is not None and (asks or self.endpoint is not None):
+            raise ValueError("proposals.file is played again as it is; leave out endpoint, domains and reword, or the file")
+        if asks and self.endpoint is None:
+            raise ValueError("proposals.endpoint says who proposes; set base_url and model of it, or domains and reword to 0")
+        if self.endpoint is not None and not asks:
+            raise ValueError("proposals.endpoint is asked for nothing; set proposals.domains or proposals.reword")
