@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from trajectories.outcomes import Outcome
-from trajectories.questions import asked_for, hands_over
+from trajectories.questions import asked_for, hands_over, value_in
 from trajectories.rewards import Reward
 from trajectories.tasks import Fact, Ledger, Task
 from trajectories.words import stands_in
@@ -90,8 +90,12 @@ def _answers(asked: list[Fact], text: str) -> bool:
     """Whether every value that was asked for is said, right or by a slip, and of confirmations at least one."""
     confirmations = [fact for fact in asked if fact.kind == "confirmation"]
     values = [fact for fact in asked if fact.kind == "value"]
-    said = all(_is_said(fact, text) or any(slip in text for slip in fact.slips) for fact in values)
+    said = all(_is_said(fact, text) or any(_is_slip(fact, slip, text) for slip in fact.slips) for fact in values)
     return said and (not confirmations or any(_is_said(fact, text) for fact in confirmations))
+
+
+def _is_slip(fact: Fact, slip: str, text: str) -> bool:
+    return slip in text or stands_in(value_in(fact, slip), text)
 
 
 def _is_said(fact: Fact, text: str) -> bool:

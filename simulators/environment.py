@@ -14,8 +14,7 @@ from typing import Any
 
 from simulators.stochastic import EpisodeTroubles, ToolTroubles
 from simulators.toolbox import given_world
-from simulators.users import LedgerUser
-from simulators.users.ledger_user import ListeningVoice, Voice
+from simulators.users import AnyVoice, LedgerUser
 from simulators.users.voice import speak
 from simulators.worlds import WorldSpec, WorldState, load
 from simulators.worlds.loading import FILES
@@ -71,13 +70,13 @@ class Environment:
         max_turns: int = 12,
         end_on_malformed: bool = False,
         troubles: ToolTroubles | None = None,
-        voice: Voice | ListeningVoice | None = None,
+        voice: AnyVoice | None = None,
     ) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns is at least 1, not {max_turns}")
         self.world, self.max_turns, self.end_on_malformed = world, max_turns, end_on_malformed
         self.troubles = troubles if troubles is not None and troubles.active else None
-        self._voice: Voice | ListeningVoice = voice or speak
+        self._voice: AnyVoice = voice or speak
         self._tools = _tools_of(world)
         self._task: Task | None = None
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from trajectories.tasks import Fact
 
-__all__ = ["asked_for", "hands_over", "is_question"]
+__all__ = ["asked_for", "hands_over", "is_question", "value_in"]
 
 _MARKS: Final = "?？"
 _OFFERS: Final = (
@@ -44,6 +44,15 @@ def asked_for(text: str, facts: Sequence[Fact], language: str) -> tuple[int, ...
 def hands_over(text: str) -> bool:
     """Whether it is the user's turn to say what it wants: `text` asks nothing, or whether there is anything else."""
     return not is_question(text) or any(re.search(offer, text, re.IGNORECASE | re.DOTALL) for offer in _OFFERS)
+
+
+def value_in(fact: Fact, text: str) -> str:
+    """The value in one of the fact's texts: in a slip, what stands in the place of the right one; if nothing does, all of it."""
+    if text == fact.answer:
+        return fact.value
+    start, *rest = map(re.escape, fact.answer.split(fact.value))
+    place = re.fullmatch(start + r"(.+?)" + r"\1".join(rest), text, re.DOTALL) if rest else None
+    return place[1] if place else text
 
 
 @lru_cache(maxsize=1024)

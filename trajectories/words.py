@@ -9,8 +9,10 @@ from typing import Final
 
 __all__ = ["stands_in"]
 
-_BEGINS: Final = re.compile(r"(?<![\w.])")
-_ENDS: Final = re.compile(r"(?!\w|\.\w)")
+_LETTER: Final = r"[^\W\u4e00-\u9fff]"
+"""Of a word; Chinese is written without spaces, so its characters bound words of other scripts."""
+_BEGINS: Final = re.compile(rf"(?<!{_LETTER})(?<!\.)")
+_ENDS: Final = re.compile(rf"(?!{_LETTER}|\.\w)")
 
 
 def stands_in(text: str, content: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from simulators.environment import Environment, Observation
 from simulators.pool.alarm import Alarm, TimeUp
 from simulators.stochastic import ToolTroubles
+from simulators.users import AnyVoice
 from simulators.worlds import load
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
@@ -97,9 +98,10 @@ class EnvironmentHost:
         max_turns: int,
         end_on_malformed: bool,
         troubles: ToolTroubles | None = None,
+        voice: AnyVoice | None = None,
         limits: TimeLimits | None = None,
     ) -> None:
-        self._max_turns, self._end_on_malformed, self._troubles = max_turns, end_on_malformed, troubles
+        self._max_turns, self._end_on_malformed, self._troubles, self._voice = max_turns, end_on_malformed, troubles, voice
         self._limits, self._alarm = limits, Alarm() if limits is not None else None
         self._running: dict[str, tuple[str, Environment]] = {}  # with the task's word for its world, a name or path
         self._idle: dict[str, list[Environment]] = {}  # by that word; an environment plays one episode after the other
@@ -162,6 +164,7 @@ class EnvironmentHost:
             max_turns=self._max_turns,
             end_on_malformed=self._end_on_malformed,
             troubles=self._troubles,
+            voice=self._voice,
         )
 
     def _finish(self, slot: str) -> Outcome:

@@ -8,6 +8,7 @@ fault.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +49,17 @@ class _Episode:
 
 
 class Lane:
-    """Operations go in, results come out, deaths stay inside."""
+    """Operations go in, results come out, deaths stay inside.
 
-    def __init__(self, config: PoolConfig) -> None:
+    Args:
+        episode: what `EnvironmentHost` is given beside the limits.
+    """
+
+    def __init__(self, config: PoolConfig, episode: Mapping[str, Any]) -> None:
         # SPREAD: one actor per node before any node has two, so that a node that is lost takes few environments along.
         options = {"num_cpus": config.cpus_per_actor, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
         self._remote = ray.remote(**options)(EnvironmentHost)
-        self._config = config
+        self._config, self._episode = config, episode
         self._queue: asyncio.Queue[tuple[Operation, asyncio.Future[Any]]] = asyncio.Queue(config.max_queued)
         self._episodes: dict[str, _Episode] = {}
         self._worker: asyncio.Task[None] | None = None
@@ -213,7 +218,7 @@ class Lane:
 
     def _start(self) -> Any:
         self._answered = False
-        return self._remote.remote(**self._config.episode, limits=self._config.limits)
+        return self._remote.remote(**self._episode, limits=self._config.limits)
 
 
 def _print(result: Any) -> int | None:

@@ -19,6 +19,7 @@ from simulators.pool.host import Abort, Apply, Failure, Finish, Reset, Step
 from simulators.pool.lane import DEATH, Lane, SlotFault
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.teacher import ErrorMix
+from simulators.users import AnyVoice
 from simulators.worlds import load
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
@@ -38,14 +39,19 @@ class EnvironmentPool:
     """Environments in Ray actors. `ray.init` comes first; all methods but `close` belong into one event loop at a time.
 
     A slot is any string; it names one episode from `reset` until `outcome`. Of one slot only one call is under way.
+
+    Args:
+        voice: who puts users' decisions into words, see `Environment`; it is pickled. One that asks a model takes its time,
+            which `PoolConfig.operation_seconds` must allow for.
     """
 
-    def __init__(self, config: PoolConfig | None = None) -> None:
+    def __init__(self, config: PoolConfig | None = None, voice: AnyVoice | None = None) -> None:
         config = config or PoolConfig()
         if not ray.is_initialized():
             raise RuntimeError("EnvironmentPool needs a Ray cluster: call ray.init first")
         self.config = config
-        self._lanes = [Lane(config) for _ in range(config.actors)]
+        self._episode = {**config.episode, "voice": voice}
+        self._lanes = [Lane(config, self._episode) for _ in range(config.actors)]
 
     async def reset(self, slot: str, task: Task, seed: int) -> Observation:
         """Starts an episode in a slot; one that is there is dropped. The methods of one slot raise `SlotFault`."""
@@ -111,7 +117,7 @@ class EnvironmentPool:
         Raises:
             PoolError: a policy or a task that cannot be played.
         """
-        results = await self._apply(functools.partial(_play, self.config.episode), items)
+        results = await self._apply(functools.partial(_play, self._episode), items)
         for index, result in enumerate(results):
             if isinstance(result, Failure):
                 if result.fault.source != "infrastructure":

@@ -19,6 +19,7 @@ from simulators.tasks.cheats import (
 from simulators.tasks.oracle import Agent, OracleAgent
 from simulators.tasks.patient import PatientAgent
 from simulators.tasks.teacher import ErrorMix, TeacherAgent, teacher_rng
+from simulators.users import AnyVoice
 from simulators.worlds import WorldSpec
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Outcome
@@ -72,17 +73,20 @@ def play(
     max_turns: int = 12,
     end_on_malformed: bool = False,
     troubles: ToolTroubles | None = None,
+    voice: AnyVoice | None = None,
 ) -> tuple[tuple[Message, ...], tuple[ToolSpec, ...], Outcome]:
     """Plays one whole episode.
 
     Args:
         seed: the user's and the troubles', see `Environment.reset`.
-        troubles: see `Environment`, as the limits.
+        troubles, voice: see `Environment`, as the limits.
 
     Returns:
         The dialogue with its system prompt, the tools that the agent had, and the outcome.
     """
-    environment = Environment(world, max_turns=max_turns, end_on_malformed=end_on_malformed, troubles=troubles)
+    environment = Environment(
+        world, max_turns=max_turns, end_on_malformed=end_on_malformed, troubles=troubles, voice=voice
+    )
     observation = environment.reset(task, seed)
     messages = list(observation.messages)
     while True:

@@ -12,6 +12,7 @@ from simulators.users.personas import with_slips
 from simulators.worlds import OperationSpec, WorldState
 from simulators.worlds.expressions import ArgumentOf, Compare, Expression, FieldOf, KeyOf
 from simulators.worlds.fields import FieldSpec
+from trajectories.questions import value_in
 from trajectories.tasks import Fact, GoldCall
 
 __all__ = ["hits", "name_subject"]
@@ -50,7 +51,7 @@ def name_subject(
         calls: tuple[GoldCall, ...] = (question,)
         if read is not None and speaker.error_prone and rng.random() < speaker.error_prone:
             fact = with_slips(fact, list(state.keys(entity)), rng)
-            calls = (question, replace(read, arguments={next(iter(read.arguments)): _said(fact)}), question)
+            calls = (question, replace(read, arguments={next(iter(read.arguments)): value_in(fact, fact.slips[0])}), question)
         return wording.subject(access, entity, rng, language), calls, (fact,)
     if access == "related":
         ways = list(_related(state, entity, key, MOST_HOPS))
@@ -64,12 +65,6 @@ def name_subject(
         raise Unsuitable(f"no search finds {entity} {key} alone")
     call, field, value = rng.choice(searches)
     return wording.subject(access, entity, rng, language, field=field, value=value), (call,), ()
-
-
-def _said(fact: Fact) -> str:
-    """The wrong value of the fact's first slip: what stands in it where the answer has the right one."""
-    before, _, after = fact.answer.partition(fact.value)
-    return fact.slips[0].removeprefix(before).removesuffix(after)
 
 
 def hits(state: WorldState, call: GoldCall) -> list[str]:

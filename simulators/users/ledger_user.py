@@ -14,7 +14,7 @@ from trajectories.messages import Message
 from trajectories.seeds import derive_rng
 from trajectories.tasks import Persona, Task
 
-__all__ = ["LedgerUser", "ListeningVoice", "Voice"]
+__all__ = ["AnyVoice", "LedgerUser", "ListeningVoice", "Voice"]
 
 
 class Voice(Protocol):
@@ -36,6 +36,9 @@ class ListeningVoice(Protocol):
         ...
 
 
+AnyVoice = Voice | ListeningVoice
+
+
 class LedgerUser:
     """Plays the user of `task`; see `simulators.users.ledger` for its rules.
 
@@ -43,7 +46,7 @@ class LedgerUser:
         ValueError: when nobody here speaks the persona's language.
     """
 
-    def __init__(self, task: Task, seed: int, speak: Voice | ListeningVoice = voice.speak) -> None:
+    def __init__(self, task: Task, seed: int, speak: AnyVoice = voice.speak) -> None:
         voice.require_language(task.persona.language)
         self._task, self._seed, self._speak = task, seed, speak
         self._past: list[Decision] = []

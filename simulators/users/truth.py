@@ -16,7 +16,8 @@ from typing import Any, Final
 from simulators.users.ledger import Decision
 from simulators.users.yes_no import REPLIES, Replies
 from trajectories.messages import Message
-from trajectories.tasks import Fact, Task
+from trajectories.questions import value_in
+from trajectories.tasks import Task
 from trajectories.words import stands_in
 
 __all__ = ["Due", "due_in", "problem_with"]
@@ -45,7 +46,7 @@ def due_in(decision: Decision, task: Task) -> Due:
         return Due((*decision.texts, *marks))
     said = [(task.ledger.facts[at], text) for at, text in zip(decision.facts, decision.texts, strict=True)]
     firm = [fact.value if fact.value in text else text for fact, text in said if fact.kind == "confirmation"]
-    values = [_value_said(fact, text) for fact, text in said if fact.kind == "value"]
+    values = [value_in(fact, text) for fact, text in said if fact.kind == "value"]
     return Due(tuple(dict.fromkeys([*firm, *marks])), tuple(values), firm[0] if firm and not values else "")
 
 
@@ -119,13 +120,13 @@ def _never_repeated(decision: Decision, task: Task) -> Iterator[str]:
         if fact.kind == "confirmation":
             yield fact.value
         elif at in decision.facts:
-            yield from (fact.value, *(_value_said(fact, slip) for slip in fact.slips))
+            yield from (fact.value, *(value_in(fact, slip) for slip in fact.slips))
 
 
 def _secrets(task: Task) -> Iterator[str]:
     """All else that the user has not to say: its facts and wishes, and what the oracle does and answers."""
     for fact in task.ledger.facts:
-        yield from (fact.value, *(_value_said(fact, slip) for slip in fact.slips))
+        yield from (fact.value, *(value_in(fact, slip) for slip in fact.slips))
     yield from task.ledger.follow_ups
     for call in task.gold.calls:
         yield from _texts(call.arguments)
@@ -174,12 +175,3 @@ def _around(words: str, due: Due) -> str:
     for value in due.values:
         words = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", words, flags=re.IGNORECASE)
     return _folded(words)
-
-
-def _value_said(fact: Fact, text: str) -> str:
-    """The value in one of the fact's texts: in a slip, what stands in the place of the right one; if nothing does, all of it."""
-    if text == fact.answer:
-        return fact.value
-    start, *rest = map(re.escape, fact.answer.split(fact.value))
-    place = re.fullmatch(start + r"(.+?)" + r"\1".join(rest), text, re.DOTALL) if rest else None
-    return place[1] if place else text

@@ -12,6 +12,7 @@ import ray
 from simulators.environment import Environment
 from simulators.pool import EnvironmentPool, PoolConfig, PoolError, SlotFault
 from simulators.tasks import compose, make_agent, play
+from simulators.users.voice import speak
 from simulators.worlds import load, names
 from trajectories.messages import Message, ToolCall
 from trajectories.outcomes import Fault
@@ -253,3 +254,19 @@ def _wait_for(item):
     while not gate.exists():
         time.sleep(0.01)
     return number
+
+
+def shouting(decision, persona, rng):
+    return speak(decision, persona, rng) + " !!!"
+
+
+async def test_a_voice_speaks_for_the_users_of_every_actor(cluster):
+    with EnvironmentPool(PoolConfig(actors=2), voice=shouting) as pool:
+        desk = load("order_desk")
+        asking = [compose(desk, index, run_seed=5, split="train", difficulty=1, families=("ask",)) for index in range(4)]
+        for index, task in enumerate(asking):
+            messages, _, outcome = await episode(pool, f"voiced {index}", task)
+            assert [item.content for item in messages if item.role == "user"][1].endswith(" !!!")
+            assert outcome.ending == "completed"
+        played = await pool.play_many([(task, 3, {"kind": "oracle"}) for task in asking])
+        assert all(any(item.content.endswith(" !!!") for item in messages) for messages, _, _ in played)

@@ -136,7 +136,6 @@ HOSTILE = {
     "wrong language": (TASK, (), ASK, "是 428。", "not in the user's language, 'en'"),
     "another script": (TASK, (), ASK, "Это 428.", "not in the user's language"),
     "wrong language in Chinese": (ZH, (), "订单号？", "It is 482.", "not in the user's language, 'zh'"),
-    "glued in Chinese": (ZH, (), "订单号？", "订单号是482。", "a word of its own"),
     "early yes in Chinese": (ZH, (), "是这样吗？", "是的,请办理吧,我确认。", "says '是的，请办理'"),
     "turned in Chinese": (ZH, (), "您确认吗？", "是的，请办理，不过先等等。", "says '不' beside"),
     "empty": (TASK, (), ASK, " \n ", "is empty"),
