@@ -30,7 +30,8 @@ def ray_session(workers: int = 1) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     cores = max(workers, _LOGICAL_CORES_PER_CORE * (os.cpu_count() or 1))
     local = {} if address else {"num_cpus": cores, "include_dashboard": False}
-    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **local)
+    # "local": a cluster that somebody else runs on this machine is not ours to join.
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.WARNING, **local)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own handler would end the process without a word
     try:
         yield

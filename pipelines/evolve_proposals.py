@@ -26,7 +26,7 @@ def open_proposals(settings: ProposalSettings, seed: int, run: RunDirectory) -> 
     path = run.path / "proposals.jsonl"
     if settings.file is not None:
         return Replayed(read_proposals(Path(settings.file)), ProposalLog(path, keep=False), settings.file)
-    if settings.endpoint is None:
+    if not settings.endpoint.base_url:
         return None
     log = ProposalLog(path, keep=run.resumed)
     kept = {proposal.request: proposal.text for proposal in log.kept}
@@ -42,7 +42,7 @@ def check_proposals(settings: ProposalSettings) -> None:
     try:
         if settings.file is not None:
             read_domains(read_proposals(Path(settings.file)), settings.file)
-        if settings.endpoint is not None:
+        if settings.endpoint.base_url:
             EndpointChatModel(settings.endpoint)
     except ProposalFileError as error:
         raise UserError(f"proposals.file: {error}") from error

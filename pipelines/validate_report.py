@@ -24,7 +24,7 @@ def figures(candidates: Sequence[Row], probes: Sequence[Row]) -> dict[str, Any]:
         "holes": len({row["number"] for row in candidates}) - sum(row["certified"] for row in candidates),
         "candidates": len(candidates),
         "refused": {"candidates": len(refused), "by_reason": dict(kinds.most_common())},
-        "episodes": len(probes),
+        "verdicts": len(probes),
         "oracle": oracle,
         "cheats": {name: _share(probes, name) for name in names},
         "faults": sum(not row["valid"] for row in probes),

@@ -14,7 +14,8 @@ from typing import Any, Final
 from simulators.evolution.probing import tries
 from simulators.tasks import wording
 from simulators.tasks.agents import play
-from simulators.tasks.certify import certify
+from simulators.tasks.blind import blind_plans
+from simulators.tasks.certify import certify, of_texts
 from simulators.tasks.cheats import DropArgumentsAgent, EchoAgent, NullAgent
 from simulators.tasks.compose import compose
 from simulators.tasks.draft import Unsuitable
@@ -238,11 +239,14 @@ def _certified(task: Task, world: WorldSpec, operation: OperationSpec, verify: V
     def played(agent: Agent) -> Outcome:
         return play(task, world, agent, task.seed, max_turns=12)[2]
 
-    best = played(OracleAgent(task))
+    messages, tools, best = play(task, world, OracleAgent(task), task.seed, max_turns=12)
     oracle = verify(task, best)
     reasons = [] if oracle.value == 1.0 else [f"oracle: {oracle.cause or oracle.value}"]
+    reasons += of_texts(task, world, messages, tools)
+    told = "\n".join(message.content for message in messages[:2])
+    blind = [(name, PlannedAgent(plan)) for name, plan in blind_plans(task, world, told)]
     cheats: dict[str, float] = {}
-    for name, agent in _cheats(task, world, operation):
+    for name, agent in (*blind, *_cheats(task, world, operation)):
         outcome = played(agent)
         if name in ("wrong_record", "twice") and _seen(outcome) == _seen(best):
             continue

@@ -24,7 +24,7 @@ from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
 from trajectories.tasks import Certificate, Task
 
-__all__ = ["CHEATS", "MAX_TURNS", "certify", "cheating_agents", "observed"]
+__all__ = ["CHEATS", "MAX_TURNS", "certify", "cheating_agents", "observed", "of_texts"]
 
 CHEATS = ("null", "echo", "spray", "drop_arguments", "always_refuse", "always_act")
 """Cheats that every task is tried with, by their names as agents. On top come ``claim``, ``one_call`` and ``recite`` where
@@ -46,7 +46,7 @@ def certify(task: Task, world: WorldSpec, verify: Verify) -> Task:
     messages, tools, best = play(task, world, make_agent("oracle", task, world), task.seed, max_turns=MAX_TURNS)
     oracle = verify(task, best)
     reasons = [] if oracle.value == 1.0 else [f"oracle: {oracle.cause or oracle.value}"]
-    reasons += _of_texts(task, world, messages, tools)
+    reasons += of_texts(task, world, messages, tools)
     cheats: dict[str, float] = {}
     try:
         for name, agent in cheating_agents(task, world, messages[:2]):
@@ -81,7 +81,7 @@ def cheating_agents(task: Task, world: WorldSpec, beginning: Sequence[Message]) 
         yield f"mutated_{name.rstrip('0123456789').rstrip('_')}", PlannedAgent(plan)
 
 
-def _of_texts(task: Task, world: WorldSpec, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[str]:
+def of_texts(task: Task, world: WorldSpec, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[str]:
     """What is wrong with a task whatever anybody does."""
     return [
         *(f"leak: {where}" for where in leaks(task, world, messages[0].content, tools)),

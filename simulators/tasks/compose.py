@@ -16,13 +16,14 @@ from simulators.tasks.draft import Access, Draft, Speaker, SubGoal, Unsuitable
 from simulators.tasks.finding import hits
 from simulators.tasks.questions import draw_question
 from simulators.tasks.requests import draw_change, draw_request
-from simulators.tasks.script import arrange
+from simulators.tasks.script import Script, arrange
 from simulators.users.personas import PersonaMix, draw_persona
 from simulators.worlds import WorldSpec, WorldState
 from trajectories.canonical import canonical_json
 from trajectories.outcomes import StateChange
 from trajectories.seeds import derive_rng, derive_seed
-from trajectories.tasks import Checkpoint, Criterion, Gold, GoldCall, Persona, RecordPatch, Rubric, Split, Task
+from trajectories.tasks import Criterion, Gold, GoldCall, Persona, RecordPatch, Rubric, Split, Task
+from trajectories.words import stands_in
 
 __all__ = ["CANDIDATE_STRIDE", "FAMILIES", "Family", "USUAL", "compose"]
 
@@ -180,7 +181,7 @@ def _compose_once(
         id="", world=world.name, seed=seed, split=split, difficulty=len(goals),
         persona=persona,
         ledger=script.ledger,
-        rubric=_rubric(world, goals, script.checkpoints),
+        rubric=_rubric(world, goals, script),
         gold=Gold(patches, script.calls, changes, script.reply),
         tags=_tags(goals, any(later)),
     )  # fmt: skip
@@ -235,15 +236,31 @@ def _canonical(changes: Sequence[StateChange]) -> str:
     return canonical_json([[item.entity, item.key, item.kind, dict(item.fields)] for item in changes])
 
 
-def _rubric(world: WorldSpec, goals: Sequence[SubGoal], checkpoints: tuple[Checkpoint, ...]) -> Rubric:
+def _rubric(world: WorldSpec, goals: Sequence[SubGoal], script: Script) -> Rubric:
     changing = tuple(operation.name for operation in world.operations.values() if operation.changes_state)
     criteria = (
         Criterion("state", "state", changing),
-        *(goal.criterion for goal in goals if goal.criterion is not None),
+        *(_without_echoes(goal.criterion, script) for goal in goals if goal.criterion is not None),
         Criterion("no_other_refusal", "no_refusal", (world.decline_operation.name,)),
     )
     patterns = tuple(pattern for goal in goals for pattern in goal.patterns)
-    return Rubric(criteria, patterns, checkpoints)
+    return Rubric(criteria, patterns, script.checkpoints)
+
+
+def _without_echoes(criterion: Criterion, script: Script) -> Criterion:
+    """The criterion without wrong answers that somebody says who only repeats the user's words, or the oracle's own.
+
+    Raises:
+        Unsuitable: none is left, so whoever says every answer there is would pass.
+    """
+    if criterion.kind != "says":
+        return criterion
+    words = [script.ledger.opening, *script.ledger.follow_ups, script.reply, *(call.say for call in script.calls if call.say)]
+    answer, *rivals = criterion.expected
+    rivals = [text for text in rivals if not stands_in(text.removeprefix("not:"), " ".join(words))]
+    if not rivals:
+        raise Unsuitable(f"every answer but {answer!r} is said anyway")
+    return replace(criterion, expected=(answer, *rivals))
 
 
 def _tags(goals: Sequence[SubGoal], follow_ups: bool) -> tuple[str, ...]:

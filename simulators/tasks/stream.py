@@ -21,6 +21,9 @@ from trajectories.tasks import Split, Task
 __all__ = ["TaskStream", "UncertifiableError"]
 
 _CANDIDATES = 8
+"""That are certified, before a number is given up."""
+_DRAWS = 512
+"""That are composed, while plans are too short or too long."""
 
 
 class UncertifiableError(ValueError):
@@ -37,6 +40,10 @@ class TaskStream:
     """Number of sub-goals of each task, 1 to 3."""
     families: tuple[str, ...] = ("act", "refuse")
     """Kinds of sub-goals: act, refuse, search, ask, lookup, related, branch, reach, change."""
+    fewest_calls: int = 0
+    """Tool calls that doing a task takes at least; the depth of its plan."""
+    most_calls: int = 0
+    """Tool calls that doing a task takes at most; 0 for any number."""
     follow_ups: float = 0.0
     """How likely each wish but the first is said only once those before it are done, 0 to 1."""
     personas: PersonaMix = field(default_factory=PersonaMix)
@@ -49,6 +56,10 @@ class TaskStream:
             raise ValueError(f"worlds: name at least one; those that ship: {', '.join(names())}")
         if self.difficulty not in (1, 2, 3):
             raise ValueError(f"difficulty: is 1, 2 or 3, not {self.difficulty}")
+        if self.fewest_calls < 0 or self.most_calls < 0:
+            raise ValueError(f"fewest_calls, most_calls: are at least 0, not {self.fewest_calls} and {self.most_calls}")
+        if self.most_calls and self.most_calls < self.fewest_calls:
+            raise ValueError(f"most_calls: is at least fewest_calls={self.fewest_calls}, not {self.most_calls}")
         if not 0 <= self.follow_ups <= 1:
             raise ValueError(f"follow_ups: is from 0 to 1, not {self.follow_ups}")
         unknown = [family for family in self.families if family not in FAMILIES]
@@ -64,7 +75,8 @@ class TaskStream:
         name = self.worlds[number % len(self.worlds)]
         world = load(name)
         index = number // len(self.worlds)
-        for candidate in range(_CANDIDATES):
+        tried = 0
+        for candidate in range(_DRAWS):
             try:
                 task = compose(
                     world,
@@ -79,16 +91,28 @@ class TaskStream:
                 )
             except ValueError as error:
                 raise UncertifiableError(str(error)) from error
+            if not self._is_as_deep(task):
+                continue
             rng = derive_rng(run_seed, "agent", split, world.name, number, candidate)
             if rng.random() < self.agents.share:
                 task = equip(task, world, self.agents, rng)
             task = certify(task, world, verify)
             if task.certificate is not None and task.certificate.certified:
                 return task
-        reasons = "; ".join(task.certificate.reasons) if task.certificate else ""
+            tried += 1
+            if tried == _CANDIDATES:
+                reasons = "; ".join(task.certificate.reasons) if task.certificate else ""
+                raise UncertifiableError(
+                    f"{world.name}: none of {_CANDIDATES} candidates for task {number} is certified: {reasons}"
+                )
         raise UncertifiableError(
-            f"{world.name}: none of {_CANDIDATES} candidates for task {number} is certified: {reasons}"
+            f"{world.name}: none of {_DRAWS} candidates for task {number} takes {self.fewest_calls} to"
+            f" {self.most_calls or 'any number of'} calls; other families or another difficulty may"
         )
+
+    def _is_as_deep(self, task: Task) -> bool:
+        calls = sum(call.tool is not None for call in task.gold.calls)
+        return self.fewest_calls <= calls <= (self.most_calls or calls)
 
     def tasks(
         self, numbers: Iterable[int], *, run_seed: int, split: Split, verify: Callable[[Task, Outcome], Reward]

@@ -123,3 +123,28 @@ def test_the_share_of_tasks_with_agents_is_as_set_and_each_is_in_or_out_whatever
 def test_a_stream_that_makes_no_sense_is_refused_by_its_key(settings, message):
     with pytest.raises(ValueError, match=message):
         TaskStream(**settings)
+
+
+def test_a_plan_is_as_deep_as_is_wanted_or_the_number_is_given_up():
+    for fewest, most in ((2, 2), (5, 6), (8, 0)):
+        families = ("act", "refuse", "ask")
+        stream = TaskStream(("bank_branch",), difficulty=3, families=families, fewest_calls=fewest, most_calls=most)
+        if most == 2:
+            with pytest.raises(UncertifiableError, match="takes 2 to 2 calls"):
+                stream.task(0, run_seed=0, split="train", verify=VERIFY)
+            continue
+        for task in stream.tasks(range(6), run_seed=0, split="train", verify=VERIFY):
+            assert fewest <= sum(call.tool is not None for call in task.gold.calls) <= (most or 99)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"fewest_calls": -1}, "fewest_calls"),
+        ({"fewest_calls": 5, "most_calls": 4}, "most_calls"),
+        ({"follow_ups": 2.0}, "follow_ups"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(settings, words):
+    with pytest.raises(ValueError, match=words):
+        TaskStream(**settings)
