@@ -18,12 +18,14 @@ from pipelines.cluster import ray_session
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
+from pipelines.voices import UserVoice, check_voice, open_voice
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward, RewardConfig
 from rewards.verifiers import verifier_for
 from simulators.stochastic import ToolTroubles
 from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks.stream import TaskStream, UncertifiableError
+from simulators.users import AnyVoice
 from simulators.worlds import WorldSpecError, load
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, to_row
 from trajectories.shard_files import Layout, read_batches, verify_shard
@@ -43,6 +45,8 @@ class Synthesize(Counted):
     """Which tasks."""
     policy: ScriptedPolicy = field(default_factory=ScriptedPolicy)
     """Who plays them."""
+    voice: UserVoice = field(default_factory=UserVoice)
+    """Who words what users say."""
     troubles: ToolTroubles = field(default_factory=ToolTroubles)
     """How often tools misbehave; never, unless a rate is set."""
     rewards: RewardConfig = field(default_factory=RewardConfig)
@@ -86,7 +90,7 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
         _writer(config, directory / "tasks", TASK_SCHEMA, resume, done) as tasks,
     ):
         phase.start_from(done)
-        for task, trajectory, is_pass in _made(config, done):
+        for task, trajectory, is_pass in _made(config, done, open_voice(config.voice, directory)):
             if is_pass or config.keep == "all":
                 rows.append(trajectory)
             tasks.append(task)
@@ -109,20 +113,24 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
     }
 
 
-def _made(config: Synthesize, first: int) -> Iterator[tuple[dict[str, Any], dict[str, Any], bool]]:
+def _made(
+    config: Synthesize, first: int, voice: AnyVoice | None
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], bool]]:
     """Rows in order of their numbers, a chunk of them at a time per worker."""
     make = ray.remote(num_cpus=1)(_make_rows)
     starts = iter(range(first, config.count, _CHUNK))
     waiting: deque[ray.ObjectRef] = deque()
     for start in starts:
-        waiting.append(make.remote(config, start, min(start + _CHUNK, config.count)))
+        waiting.append(make.remote(config, start, min(start + _CHUNK, config.count), voice))
         if len(waiting) >= config.workers:
             yield from ray.get(waiting.popleft())
     while waiting:
         yield from ray.get(waiting.popleft())
 
 
-def _make_rows(config: Synthesize, start: int, stop: int) -> list[tuple[dict[str, Any], dict[str, Any], bool]]:
+def _make_rows(
+    config: Synthesize, start: int, stop: int, voice: AnyVoice | None
+) -> list[tuple[dict[str, Any], dict[str, Any], bool]]:
     verifier, reward = verifier_for(config.rewards.domain), CompositeReward(config.rewards)
     made = []
     for number in range(start, stop):
@@ -134,6 +142,7 @@ def _make_rows(config: Synthesize, start: int, stop: int) -> list[tuple[dict[str
             split=config.split,
             verify=verifier.verify,
             troubles=config.troubles,
+            voice=voice,
         )
         assert trajectory.outcome is not None
         judged = reward.score(task, trajectory.outcome, trajectory)
@@ -169,9 +178,10 @@ def _safe(config: Synthesize, directory: Path) -> tuple[int, int]:
 
 
 def check(config: Synthesize) -> None:
-    """The worlds exist and are well formed."""
+    """The worlds exist and are well formed, and users have a voice."""
     for world in config.tasks.worlds:
         load(world)
+    check_voice(config.voice, "voice")
 
 
 register("synthesize", Synthesize, run, check=check, user_errors=(WorldSpecError, ShardError, UncertifiableError))

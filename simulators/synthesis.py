@@ -14,6 +14,7 @@ from simulators.tasks.oracle import PlannedAgent
 from simulators.tasks.patient import PatientAgent, most_turns
 from simulators.tasks.stream import TaskStream
 from simulators.tasks.teacher import ErrorMix
+from simulators.users import AnyVoice
 from simulators.worlds import load
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
@@ -49,11 +50,13 @@ def synthesize(
     split: Split,
     verify: Callable[[Task, Outcome], Reward],
     troubles: ToolTroubles | None = None,
+    voice: AnyVoice | None = None,
 ) -> tuple[Task, Trajectory]:
     """The task of this number and the judged dialogue of the scripted policy on it (messages; no tokens yet).
 
     Args:
         troubles: how often tools misbehave; the policy then keeps its plan as a `PatientAgent` does.
+        voice: who puts what the user says into words; None for the built-in grammar.
     """
     task = stream.task(number, run_seed=run_seed, split=split, verify=verify)
     world = load(task.world)
@@ -63,9 +66,10 @@ def synthesize(
     if troubles is not None and troubles.active:
         patient = PatientAgent(task, world, planned.plan)
         turns = most_turns(task, world, troubles) + len(planned.plan.turns)
-        messages, tools, outcome = play(task, world, patient, seed, max_turns=turns, troubles=troubles)
+        messages, tools, outcome = play(task, world, patient, seed, max_turns=turns, troubles=troubles, voice=voice)
     else:
-        messages, tools, outcome = play(task, world, planned, seed, max_turns=max(12, len(planned.plan.turns) + 1))
+        turns = max(12, len(planned.plan.turns) + 1)
+        messages, tools, outcome = play(task, world, planned, seed, max_turns=turns, voice=voice)
     trajectory = Trajectory(
         id=f"{task.id}-0",
         task_id=task.id,

@@ -15,7 +15,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 from services.chat.model import ChatError, ChatErrorKind, ChatModel, ChatReply, ChatRequest
 from services.chat.wire import reply_of, wire_of
 
-__all__ = ["EndpointChatModel", "EndpointConfig"]
+__all__ = ["EndpointChatModel", "EndpointConfig", "OptionalEndpointConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,22 @@ class EndpointConfig:
             raise ValueError(f"chat.timeout_seconds is above 0, not {self.timeout_seconds}")
         if self.max_retries < 0:
             raise ValueError(f"chat.max_retries is at least 0, not {self.max_retries}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalEndpointConfig(EndpointConfig):
+    """An endpoint that may be none."""
+
+    base_url: str = ""
+    """As the client takes it, mostly ending in ``/v1``; empty for no model."""
+    model: str = ""
+    """The endpoint's name of the model."""
+
+    def __post_init__(self) -> None:
+        if self.base_url:
+            super().__post_init__()
+        elif self.model:
+            raise ValueError("endpoint.base_url says where the model is; set it, or leave out endpoint.model")
 
 
 class EndpointChatModel(ChatModel):
