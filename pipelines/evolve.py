@@ -77,8 +77,7 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         for number, (domain, (grown, worker, peak)) in enumerate(zip(domains, _grown(config, domains), strict=True)):
             peaks[worker] = max(peak, peaks[worker])
             if source is not None:
-                share = config.proposals.reword * (number + 1) // len(domains) - config.proposals.reword * number // len(domains)
-                grown = source.reword(domain, grown, config.seed, share)
+                grown = source.reword(domain, grown, config.seed, _share(config.proposals.reword, number, len(domains)))
             path = run.file(f"worlds/{domain.category}/{domain.name}.json")
             write_atomically(path, json.dumps(grown.world, ensure_ascii=False, indent=1) + "\n")
             for row in grown.tools:
@@ -131,6 +130,11 @@ def _chosen(config: Evolve) -> list[Domain]:
 
 def _kept(config: Evolve) -> list[Category]:
     return [category for category in categories() if not config.categories or category.name in config.categories]
+
+
+def _share(whole: int, number: int, count: int) -> int:
+    """What falls to one of so many when a whole is spread over them evenly."""
+    return whole * (number + 1) // count - whole * number // count
 
 
 def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[tuple[DomainRows, str, int]]:

@@ -11,6 +11,6 @@ from simulators.evolution.proposals.settings import ProposalSettings
 from simulators.evolution.proposals.source import Asked, Replayed, Source, read_domains
 
 __all__ = [
-    "Asked", "Proposal", "ProposalFileError", "ProposalLog", "ProposalSettings", "Proposer", "Replayed", "Source",
-    "Unacceptable", "read_domains", "read_proposals",
+    "Asked", "Proposal", "ProposalFileError", "ProposalLog", "ProposalSettings", "Proposer", "Replayed",
+    "Source", "Unacceptable", "read_domains", "read_proposals",
 ]  # fmt: skip

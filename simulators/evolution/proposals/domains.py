@@ -18,7 +18,7 @@ from simulators.worlds import WorldSpecError
 from trajectories.canonical import canonical_json, digest
 from trajectories.messages import Message
 
-__all__ = ["asking_for_domain", "check_words", "read_domain", "require_sound"]
+__all__ = ["asking_for_domain", "check_life", "check_names", "check_words", "read_domain", "require_sound"]
 
 MAX_CHARACTERS: Final = 12_000
 FEWEST_TOOLS: Final = 63
@@ -29,8 +29,8 @@ _LONGEST: Final = {"title": 60, "role": 100, "about": 120, "says": 100, "text": 
 """Characters of each kind of sentence; those that ship are a little shorter."""
 _ADDRESSING: Final = frozenset(re.findall(
     "[a-z]+",
-    "ignore disregard override overrule prompt prompts jailbreak obey your yourself always pretend previous instruction"
-    " instructions reveal password passwords https user assistant",
+    "ignore disregard override overrule prompt prompts jailbreak obey your yourself always pretend previous"
+    " reveal password passwords https",
 ))  # fmt: skip
 """Words by which a text turns to whoever reads it; no trade needs them."""
 _DOCUMENT: Final = """\
@@ -83,8 +83,9 @@ def read_domain(text: str, category: str, known: Sequence[Domain]) -> Domain:
             raise Unacceptable(f"{where}: {other.name}, {other.title!r}, exists in {other.category}; propose another domain")
         if _shape(other) == _shape(domain):
             raise Unacceptable(f"{where}: this is {other.name} of {other.category} under other names; propose another domain")
+    check_names(domain)
     check_words(domain)
-    _check_life(domain)
+    check_life(domain)
     return domain
 
 
@@ -112,6 +113,17 @@ def require_sound(domain: Domain, seed: int, verify: Verify) -> DomainRows:
     return rows
 
 
+def check_names(domain: Domain) -> None:
+    """No two entities are called alike, so that no two tools are.
+
+    Raises:
+        Unacceptable: two are.
+    """
+    names = [name for entity in domain.entities.values() for name in dict.fromkeys((entity.name, entity.plural))]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise Unacceptable(f"domains.{domain.name}.entities: two are called {twice[0]}, as entity or plural")
+
+
 def check_words(domain: Domain) -> None:
     """Every sentence is short, in plain characters, and about the trade.
 
@@ -133,7 +145,12 @@ def check_words(domain: Domain) -> None:
             raise Unacceptable(f"domains.{domain.name}.rules: the text of {rule.id} begins with Never")
 
 
-def _check_life(domain: Domain) -> None:
+def check_life(domain: Domain) -> None:
+    """The case comes to every state, and every rule's reason is the right one somewhere.
+
+    Raises:
+        Unacceptable: otherwise.
+    """
     case, reached = domain.case, {domain.case.states[0]}
     while new := {move.end for move in case.moves if reached & set(move.start)} - reached:
         reached |= new

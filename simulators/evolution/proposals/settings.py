@@ -1,8 +1,8 @@
 """What is proposed, by whom, how often it is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from services.chat import EndpointConfig
+from services.chat import OptionalEndpointConfig
 
 __all__ = ["ProposalSettings"]
 
@@ -11,8 +11,8 @@ __all__ = ["ProposalSettings"]
 class ProposalSettings:
     """All off: nothing is asked of any model, and everything is procedural."""
 
-    endpoint: EndpointConfig | None = None
-    """The model that proposes; null for none."""
+    endpoint: OptionalEndpointConfig = field(default_factory=OptionalEndpointConfig)
+    """The model that proposes."""
     domains: int = 0
     """How many further domains it is asked for, the categories in turn."""
     reword: int = 0
@@ -35,10 +35,10 @@ class ProposalSettings:
                 raise ValueError(f"proposals.{key} is at least 1, not {getattr(self, key)}")
         if not self.temperature >= 0:
             raise ValueError(f"proposals.temperature is at least 0, not {self.temperature}")
-        asks = self.domains + self.reword > 0
-        if self.file is not None and (asks or self.endpoint is not None):
+        asks, there = self.domains + self.reword > 0, bool(self.endpoint.base_url)
+        if self.file is not None and (asks or there):
             raise ValueError("proposals.file is played again as it is; leave out endpoint, domains and reword, or the file")
-        if asks and self.endpoint is None:
+        if asks and not there:
             raise ValueError("proposals.endpoint says who proposes; set base_url and model of it, or domains and reword to 0")
-        if self.endpoint is not None and not asks:
+        if there and not asks:
             raise ValueError("proposals.endpoint is asked for nothing; set proposals.domains or proposals.reword")

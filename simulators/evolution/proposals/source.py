@@ -10,7 +10,8 @@ from simulators.evolution.errands import Verify
 from simulators.evolution.proposals.asking import Proposer, Unacceptable
 from simulators.evolution.proposals.domains import asking_for_domain, read_domain, require_sound
 from simulators.evolution.proposals.record import Proposal, ProposalFileError, ProposalLog
-from simulators.evolution.proposals.wording import KINDS, WORDING, asking_for_wording, read_wording, reworded, wording_of
+from simulators.evolution.proposals.rewording import WORDING, asking_for_wording, read_wording, reworded
+from simulators.evolution.proposals.wording import KINDS, wording_of
 from simulators.evolution.reading import categories
 from simulators.evolution.registry import DomainRows
 from trajectories.seeds import derive_rng

@@ -6,31 +6,21 @@ does, and cannot speak to its reader. What tells tools apart (fields, values, bo
 words: it does not understand the sentence.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from simulators.evolution.domains import Domain
 from simulators.evolution.draft import spoken
 from simulators.evolution.proposals.asking import Unacceptable
-from simulators.evolution.registry import DomainRows
-from trajectories.canonical import canonical_json, digest
-from trajectories.messages import Message
 
-__all__ = ["KINDS", "WORDING", "Wording", "asking_for_wording", "read_wording", "reworded", "wording_of"]
+__all__ = ["KINDS", "Wording", "wording_of"]
 
 KINDS: Final = ("read", "search", "list", "compute", "update", "create", "delete", "notify")
 """Kinds of tools whose description is made by an operator. What a move does is said by the lexicon alone, and in a transfer
 two records of one kind have roles, which words in another order would exchange."""
 MAX_CHARACTERS: Final = 200
-WORDING: Final[dict[str, Any]] = {
-    "type": "object", "properties": {"description": {"type": "string"}}, "required": ["description"],
-    "additionalProperties": False,
-}  # fmt: skip
-"""JSON Schema of the answer."""
-
 _VERBS: Final = (
     {"get", "return", "read", "fetch", "retrieve", "show"}, {"find", "search", "locate"}, {"list", "browse", "show"},
     {"set", "change", "update", "edit"}, {"add", "create", "register"}, {"delete", "remove"}, {"report", "give", "return"},
@@ -49,12 +39,13 @@ _MARKS: Final = frozenset(re.findall(
     " caller first last",
 ))  # fmt: skip
 """Words on which it hangs which records are meant, or how many: none may go, and none may come."""
+_LANGUAGE: Final = frozenset(re.findall(
+    "[a-z]+",
+    "argument arguments capacity descending effects entity equal error field fields key left match op optional page record"
+    " records require returns right size sort totals transition",
+))  # fmt: skip
+"""Keys of the world language that could be taken for words of the trade."""
 _SENTENCES: Final = re.compile(r"[A-Z][A-Za-z0-9 ,;:'()/_-]*\.(?: [A-Z][A-Za-z0-9 ,;:'()/_-]*\.)?")
-_ASKED: Final = """\
-You reword the documentation of tools. The user message is a JSON object: a `tool`, its `kind` and its `description` now. \
-Answer one JSON object and nothing else, {"description": ...}: one or two sentences of plain English that say the same in \
-other words, 200 characters at most. Begin with one of `verbs`, name the `entity`, keep every word of `must_say`, and use no \
-words but these and those of `may_say`."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ class Wording:
     def defined(self) -> frozenset[str]:
         """Words of the tool's definition, its description aside."""
         rest = {key: value for key, value in self.document.items() if key not in ("description", "kind")}
-        return frozenset(_words(" ".join([self.tool, *_strings(rest)])))
+        return frozenset(_words(" ".join([self.tool, *_strings(rest)]))) - _LANGUAGE
 
     @property
     def must_say(self) -> tuple[str, ...]:
@@ -159,49 +150,6 @@ def wording_of(domain: Domain, world: Mapping[str, Any], tool: str) -> Wording:
     own = [*document.get("arguments", {}), *document.get("returns", {}), *document.get("totals", {})]
     called = {name: tuple(_called(domain, name, list(world["entities"]))) for name in world["entities"]}
     return Wording(tool, document, called, frozenset(others), frozenset([*operations, *own]))
-
-
-def asking_for_wording(wording: Wording) -> tuple[Message, ...]:
-    """The dialogue that asks for other words."""
-    asked = {
-        "tool": wording.tool, "kind": wording.document["kind"], "description": wording.now, "entity": list(wording.entity),
-        "verbs": sorted(wording.verbs), "must_say": list(wording.must_say), "may_say": sorted(wording.may_say),
-    }  # fmt: skip
-    return Message("system", _ASKED), Message("user", canonical_json(asked))
-
-
-def read_wording(text: str, wording: Wording) -> str:
-    """The description in an answer.
-
-    Raises:
-        Unacceptable: there is none, or it breaks a rule.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unacceptable("it is not one JSON object and nothing else") from error
-    if not isinstance(value, dict) or set(value) != {"description"} or not isinstance(value["description"], str):
-        raise Unacceptable('it is not of the form {"description": "..."}')
-    return wording.check(value["description"])
-
-
-def reworded(rows: DomainRows, descriptions: Mapping[str, str]) -> DomainRows:
-    """The rows of a domain with other words for some tools, each a cosmetic step of its own: `reword`.
-
-    By construction nothing else changes: not a name, not a schema, not a fingerprint of a tool, not a task.
-    """
-    world, steps = dict(rows.world), list(rows.steps)
-    operations = dict(world["operations"])
-    world["operations"] = operations
-    for tool, description in descriptions.items():
-        operations[tool] = {**operations[tool], "description": description}
-        steps.append({
-            **steps[-1], "number": len(steps), "operator": "reword", "change": "cosmetic", "about": tool, "added": [],
-            "removed": [], "parent": steps[-1]["child"], "child": digest(world),
-        })  # fmt: skip
-    tools = [row | {"world_fingerprint": steps[-1]["child"]} for row in rows.tools]
-    tools = [row | {"description": descriptions.get(row["tool"], row["description"])} for row in tools]
-    return replace(rows, tools=tools, steps=steps, world=world)
 
 
 def _called(domain: Domain, name: str, entities: Sequence[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.verifiers import verifier_for
-from services.chat import ChatError, ChatReply, ChatRequest, EndpointConfig, ScriptedChatModel
+from services.chat import ChatError, ChatReply, ChatRequest, OptionalEndpointConfig, ScriptedChatModel
 from simulators.evolution.domains import Domain
 from simulators.evolution.fingerprints import tool_fingerprint
 from simulators.evolution.proposals import (
@@ -20,23 +20,31 @@ from simulators.evolution.proposals import (
     Proposal,
     ProposalFileError,
     ProposalLog,
-    Proposer,
     ProposalSettings,
+    Proposer,
     Replayed,
     Unacceptable,
     read_proposals,
 )
-from simulators.evolution.proposals.domains import asking_for_domain, check_words, read_domain, require_sound
-from simulators.evolution.proposals.wording import KINDS, asking_for_wording, read_wording, reworded, wording_of
+from simulators.evolution.proposals.domains import (
+    asking_for_domain,
+    check_life,
+    check_names,
+    check_words,
+    read_domain,
+    require_sound,
+)
+from simulators.evolution.proposals.rewording import asking_for_wording, read_wording, reworded
+from simulators.evolution.proposals.wording import KINDS, wording_of
 from simulators.evolution.reading import LEXICON, categories
 from simulators.evolution.registry import DomainRows, domain_rows
 from simulators.worlds import parse
+from trajectories.messages import Message
 
 VERIFY = verifier_for("tool_use").verify
 ALL = [domain for category in categories() for domain in category.domains.values()]
 LOGISTICS = next(category for category in categories() if category.name == "logistics")
-ENDPOINT = EndpointConfig(base_url="http://127.0.0.1:1/v1", model="m")
-SETTINGS = ProposalSettings(endpoint=ENDPOINT, domains=1)
+ENDPOINT = OptionalEndpointConfig(base_url="http://127.0.0.1:1/v1", model="m")
 
 KITES = """\
 category: logistics
@@ -138,7 +146,7 @@ def test_an_unsound_domain_is_shown_its_error_and_taken_once_mended(tmp_path: Pa
     assert [domain.name for domain in source.domains([LOGISTICS], 0, VERIFY)] == ["kite_courier"]
     first, second = heard
     assert first.messages == second.messages[:2] and first.seed != second.seed
-    assert "logistics.yaml:41: domains.kite_courier.entities.flight.moves.land" in second.messages[-1].content
+    assert "logistics.yaml:37: domains.kite_courier.entities.flight.moves.land" in second.messages[-1].content
     assert "/tmp" not in second.messages[-1].content and second.messages[2].role == "assistant"
     told = json.loads(first.messages[1].content)
     assert set(told["domains"]) == set(LOGISTICS.domains) and len(told["taken"]) == len(ALL) - len(LOGISTICS.domains)
@@ -182,6 +190,7 @@ UNSOUND = {
     "letters of another script": (edited(("flies small", "fl\u0456es small")), "other characters"),
     "a rule that allows": (edited(("Never launch a flight", "Feel free to launch a flight")), "begins with Never"),
     "a long sentence": (edited(("steers courier kites", "steers courier kites" + " and more" * 20)), "120 at most"),
+    "two called alike": (edited(("plural: kites", "plural: flights")), "two are called flights"),
     "an unreachable state": (edited(("planned, aloft -> grounded", "planned, aloft -> landed")), "no moves lead to grounded"),
     "one condition twice": (edited(("{parcel_weight: {above: 6}}", "{urgency: storm}")), "two have one condition"),
 }
@@ -195,25 +204,30 @@ def test_an_unsound_document_is_refused_with_the_reason(text: str, complaint: st
 
 
 UNGROWN = {
-    "labels that cannot be unique": (edited(("{kite_code: code}", "{kite_code: colour}")), ""),
-    "a field called as a reference": (edited(("{pilot_name: person}", "{kite_pilot_id: person}")), ""),
+    "a move called as the making": (edited(("release:", "book:"), ("[release, change]", "[book, change]")), "undefined record"),
+    "a name that leaves no room for tools": (edited(("kite_pilot", "k" * 60)), "no world grows from it"),
+    "a field called as a key": (edited(("tether", "kite_id")), "the record that the operation is about"),
+    "a number that no world holds": (edited(("0..900", f"0..{10**30}")), "must be from 0 to"),
 }
 
 
 @pytest.mark.parametrize(("text", "complaint"), UNGROWN.values(), ids=UNGROWN)
 def test_a_document_that_reads_well_must_still_grow(text: str, complaint: str) -> None:
     domain = read_domain(text, "logistics", ALL)
-    with pytest.raises(Unacceptable, match="kite_courier"):
+    with pytest.raises(Unacceptable, match="domains.kite_courier: ") as caught:
         require_sound(domain, 0, VERIFY)
+    assert complaint in str(caught.value)
 
 
-def test_the_words_that_ship_pass_the_check_of_words() -> None:
+def test_what_ships_passes_what_is_asked_of_proposals() -> None:
     for domain in ALL:
+        check_names(domain)
         check_words(domain)
+        check_life(domain)
 
 
 def test_what_is_never_mended_is_dropped_and_counted_with_its_reason(tmp_path: Path) -> None:
-    cut = ChatReply(ScriptedChatModel([]) and __import__("trajectories.messages").messages.Message("assistant", "cat"), "length")
+    cut = ChatReply(Message("assistant", KITES[:40]), "length")
     source, path = asked([cut, ChatError("declined", "no"), KITES.replace("kite_courier", FIRST)], tmp_path)
     assert source.domains([LOGISTICS], 0, VERIFY) == [] and path.read_text() == ""
     summary = source.summary()
@@ -250,7 +264,7 @@ def test_other_words_for_the_same_are_taken(now: str, text: str) -> None:
 
 
 HOSTILE = [
-    ("List the stays that are booked", "List the stays that are cancelled.", "leaves out booked"),
+    ("List the stays that are booked", "List stays that are cancelled.", "leaves out booked"),
     ("List the stays that are booked", "List the stays that are booked or cancelled.", "not of this tool: or, cancelled"),
     ("List the stays that are booked", "List the stays that are not booked.", "not of this tool: not"),
     ("List the stays that are booked", "List guests that are booked.", "names stay"),
