@@ -1,7 +1,8 @@
 """What a message asks a user for: the one reading of it that the simulated user and the attribution of failures share.
 
-A question holds a question mark. It asks for a fact when it holds one of the fact's keywords, and for nothing when it only
-offers more help. Nobody guesses at meanings, so that what was asked for is beyond dispute.
+A question holds a question mark, or asks for the user's word in so many words ("please confirm that ..."). It asks for a
+fact when it holds one of the fact's keywords, and for nothing when it only offers more help. Nobody guesses at meanings, so
+that what was asked for is beyond dispute.
 """
 
 import re
@@ -24,8 +25,16 @@ _WITHOUT_SPACES: Final = ("zh",)
 """Languages whose words have no boundaries."""
 
 
+_DEMANDS: Final = re.compile(
+    r"\b(please|kindly|i need you to|you (have|need) to|you must)\b[^.!?]*\b(confirm|reply|answer|say (yes|no))\b"
+    "|请[^。！？]*(确认|回复|答复|回答)",
+    re.IGNORECASE,
+)
+"""Questions that are put as requests."""
+
+
 def is_question(text: str) -> bool:
-    return any(mark in text for mark in _MARKS)
+    return any(mark in text for mark in _MARKS) or _DEMANDS.search(text) is not None
 
 
 def asked_for(text: str, facts: Sequence[Fact], language: str) -> tuple[int, ...]:

@@ -8,14 +8,14 @@ of different keys, so held-out instances are disjoint from training ones by cons
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from simulators.tasks import wording
 from simulators.tasks.conditional import draw_branch, draw_reach
 from simulators.tasks.draft import Access, Draft, Speaker, SubGoal, Unsuitable
 from simulators.tasks.finding import hits
 from simulators.tasks.questions import draw_question
-from simulators.tasks.requests import draw_change, draw_request
+from simulators.tasks.requests import draw_change, draw_confirmation, draw_request
 from simulators.tasks.script import Script, arrange
 from simulators.users.personas import PersonaMix, draw_persona
 from simulators.worlds import WorldSpec, WorldState
@@ -27,12 +27,13 @@ from trajectories.words import stands_in
 
 __all__ = ["CANDIDATE_STRIDE", "FAMILIES", "Family", "USUAL", "compose"]
 
-Family = Literal["act", "refuse", "search", "ask", "lookup", "related", "branch", "reach", "change"]
-FAMILIES: tuple[Family, ...] = ("act", "refuse", "search", "ask", "lookup", "related", "branch", "reach", "change")
+Family = Literal["act", "refuse", "search", "ask", "lookup", "related", "branch", "reach", "confirm", "change"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 """Kinds of sub-goals. `act` and `refuse`: the record is named by its key, and policy allows or forbids the wish.
 `search`, `related` and `ask`: as those two, evenly, but the key must be searched, searched by way of what the record
 belongs to, or asked for. `lookup`: answer a question about a record. `branch`: one act or another, by what is observed.
-`reach`: the steps that lead to a state. `change`: an act that the user wants otherwise once it is done."""
+`reach`: the steps that lead to a state. `confirm`: an act that the user must confirm, and does or does not. `change`: an
+act that the user wants otherwise once it is done."""
 USUAL: tuple[Family, ...] = ("act", "refuse", "search", "ask", "lookup")
 """What is drawn from where nothing else is said."""
 
@@ -61,6 +62,8 @@ class _Kind:
                 return draw_branch(draft, self.access, self.granted, rng)
             case "reach":
                 return draw_reach(draft, self.access, rng)
+            case "confirm":
+                return draw_confirmation(draft, self.access, self.granted, rng)
             case "change":
                 return draw_change(draft, self.access, rng)
         return draw_request(draft, "act" if self.granted else "refuse", self.access, rng)
@@ -143,7 +146,7 @@ def _draw_kinds(
         if kind == "direct" and len({"act", "refuse"} & set(families)) == 1:
             granted = "act" in families
         access = cast(Access, kind) if kind in ("search", "related", "ask") else "direct"
-        special = kind in ("lookup", "branch", "reach", "change")
+        special = kind in ("lookup", "branch", "reach", "confirm", "change")
         kinds.append(_Kind(cast(Family, kind) if special else "act" if granted else "refuse", access, granted))
     return kinds
 
@@ -181,7 +184,7 @@ def _compose_once(
         id="", world=world.name, seed=seed, split=split, difficulty=len(goals),
         persona=persona,
         ledger=script.ledger,
-        rubric=_rubric(world, goals, script),
+        rubric=_rubric(world, goals, script, _heard(world.instantiate(seed, patches), script.calls)),
         gold=Gold(patches, script.calls, changes, script.reply),
         tags=_tags(goals, any(later)),
     )  # fmt: skip
@@ -221,6 +224,12 @@ def _changes_left(
     return state.diff()
 
 
+def _heard(state: WorldState, calls: Sequence[GoldCall]) -> str:
+    """Everything that the gold calls tell, as a person says it."""
+    told = [(call.arguments, state.call(call.tool, call.arguments).content) for call in calls if call.tool is not None]
+    return wording.spoken(" ".join(f"{' '.join(map(str, arguments.values()))} {content}" for arguments, content in told))
+
+
 def _still_finds(state: WorldState, call: GoldCall, goal: SubGoal) -> bool:
     found = hits(state, call)
     about_it = state.world.operations[call.tool or ""].entity == goal.entity
@@ -236,26 +245,31 @@ def _canonical(changes: Sequence[StateChange]) -> str:
     return canonical_json([[item.entity, item.key, item.kind, dict(item.fields)] for item in changes])
 
 
-def _rubric(world: WorldSpec, goals: Sequence[SubGoal], script: Script) -> Rubric:
+def _rubric(world: WorldSpec, goals: Sequence[SubGoal], script: Script, heard: str) -> Rubric:
     changing = tuple(operation.name for operation in world.operations.values() if operation.changes_state)
     criteria = (
         Criterion("state", "state", changing),
-        *(_without_echoes(goal.criterion, script) for goal in goals if goal.criterion is not None),
+        *(_without_echoes(goal.criterion, script, heard) for goal in goals if goal.criterion is not None),
         Criterion("no_other_refusal", "no_refusal", (world.decline_operation.name,)),
     )
     patterns = tuple(pattern for goal in goals for pattern in goal.patterns)
     return Rubric(criteria, patterns, script.checkpoints)
 
 
-def _without_echoes(criterion: Criterion, script: Script) -> Criterion:
-    """The criterion without wrong answers that somebody says who only repeats the user's words, or the oracle's own.
+def _without_echoes(criterion: Criterion, script: Script, heard: str) -> Criterion:
+    """The criterion without wrong answers that somebody says who only repeats what the user or the oracle says, or tells
+    more than was asked of what the tools said.
+
+    Args:
+        heard: the oracle's calls, and their results.
 
     Raises:
         Unsuitable: none is left, so whoever says every answer there is would pass.
     """
     if criterion.kind != "says":
         return criterion
-    words = [script.ledger.opening, *script.ledger.follow_ups, script.reply, *(call.say for call in script.calls if call.say)]
+    words = [heard, script.ledger.opening, *script.ledger.follow_ups, script.reply]
+    words += [call.say for call in script.calls if call.say]
     answer, *rivals = criterion.expected
     rivals = [text for text in rivals if not stands_in(text.removeprefix("not:"), " ".join(words))]
     if not rivals:

@@ -5,7 +5,7 @@ its depth is counted.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from simulators.tasks import wording
@@ -81,6 +81,8 @@ def draw_reach(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
         raise Unsuitable(f"{governed.entity} has no states to move between")
     field = draft.world.entities[governed.entity].fields[rng.choice(fields)]
     moves = [act for act in moves if _moved(act) == field.name]
+    if any(_sets(act, field.name) for act in _acts(draft, governed) if act.kind != "transition"):
+        raise Unsuitable(f"{field.name} of {governed.entity} can be set without taking the steps")
     for _ in range(DRAWS):
         key = draft.draw_key(governed.entity, rng)
         patch = RecordPatch(governed.entity, key, {field.name: rng.choice(_values(field))})
@@ -159,12 +161,22 @@ def _acts(draft: Draft, governed: GovernedOperation) -> list[OperationSpec]:
 
 
 def _may(state: WorldState, key: str, call: GoldCall) -> bool:
-    """Whether no rule is in the way, and the tool does it; `state` is changed."""
+    """Whether no rule is in the way, which the reading shows, and the tool does it; `state` is changed."""
     operation = state.world.operations[call.tool or ""]
-    rules = state.world.policies_on(operation.name)
-    if state.find(operation.entity, key) is None or any(rule.applies(state, key, call.arguments) for rule in rules):
+    if state.find(operation.entity, key) is None or not _may_freely(state, operation.name, key, call.arguments):
         return False
     return would_do(state, operation, call.arguments)
+
+
+def _may_freely(state: WorldState, operation: str, key: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether the reading of the record alone shows that no rule is against the call, and none wants it confirmed."""
+    rules = state.world.policies_on(operation)
+    if not rules:
+        return True
+    governed = next((item for item in governed_operations(state.world) if item.operation.name == operation), None)
+    if governed is None or any(rule.applies(state, key, arguments) for rule in rules):
+        return False
+    return not governed.looks(state, key, arguments)
 
 
 def _holds(state: WorldState, entity: str, key: str, field: str, value: Any) -> bool:
@@ -176,6 +188,10 @@ def _moved(transition: OperationSpec) -> str:
     first = transition.effects[0]
     assert isinstance(first, Set)
     return next(iter(first.fields))
+
+
+def _sets(act: OperationSpec, field: str) -> bool:
+    return any(isinstance(effect, Set) and effect.record == act.entity and field in effect.fields for effect in act.effects)
 
 
 def _reachable(

@@ -14,6 +14,7 @@ from typing import Final
 from simulators.tasks.agents import make_agent
 from simulators.tasks.certify import CHEATS
 from simulators.tasks.cheats import mutated_plans
+from simulators.tasks.governed import GovernedOperation, governed_operations
 from simulators.tasks.oracle import Plan, PlannedAgent
 from simulators.tasks.preambles import draw_preamble
 from simulators.worlds import OperationSpec, WorldSpec
@@ -98,7 +99,16 @@ def needed_tools(task: Task, world: WorldSpec) -> tuple[str, ...]:
     named |= {name for item in rubric.criteria if item.kind == "no_refusal" for name in item.expected}
     named |= {call.tool for plan in _cheats_plans(task, world) for turn in plan.turns for call in turn}
     named.add(world.decline_operation.name)
+    # Whatever a verdict may hang on, also where it happens not to: which tools there are must not tell which it is.
+    named |= {look.read.name for governed in _governed(world) if governed.operation.name in named for look in governed.further}
     return tuple(name for name in world.operations if name in named)
+
+
+def _governed(world: WorldSpec) -> tuple[GovernedOperation, ...]:
+    try:
+        return governed_operations(world)
+    except ValueError:  # nothing to decide
+        return ()
 
 
 def nearness(world: WorldSpec, tool: str, needed: Collection[str]) -> float:

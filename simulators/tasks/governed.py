@@ -73,9 +73,16 @@ class GovernedOperation:
     def wants_confirmation(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> bool:
         return any(policy.applies(state, key, arguments) for policy in self.confirmations)
 
-    def looks(self, state: WorldState, key: str) -> tuple[GoldCall, ...]:
-        """The readings beyond the subject's own."""
-        keys = ((look, _bound(state, look.policy, key)[look.name][1]) for look in self.further)
+    def looks(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> tuple[GoldCall, ...]:
+        """The readings beyond the subject's own that this call hangs on; none where the subject and the call settle it."""
+        known: dict[str, bool | None] = {}
+        for policy in (*self.policies, *self.confirmations):
+            hidden = [look.name for look in self.further if look.policy is policy]
+            known[policy.id] = policy.settled(state, key, arguments, hidden)
+        if any(known[policy.id] for policy in self.policies):
+            return ()  # it is to be declined, whatever else there is to know
+        open_looks = [look for look in self.further if known[look.policy.id] is None]
+        keys = ((look, _bound(state, look.policy, key)[look.name][1]) for look in open_looks)
         calls = [GoldCall(look.read.name, {look.argument: other}) for look, other in keys]
         return tuple(call for index, call in enumerate(calls) if call not in calls[:index])
 
@@ -198,8 +205,10 @@ def _further(world: WorldSpec, rules: Iterable[PolicySpec], read: OperationSpec)
         bindings = {binding.name: binding for binding in policy.records}
         names |= {name: there[binding.key] for name, binding in bindings.items() if binding.key in there}
         for record, field in sorted(_looked_at(policy)):
-            if record == policy.entity or (record in names and FieldOf(names[record], field) in shown):
+            if record in names and FieldOf(names[record], field) in shown:
                 continue
+            if record == policy.entity:
+                return None
             binding = bindings[record]
             reading = reading_of(world, binding.entity)
             if reading is None or binding.key not in shown:

@@ -18,7 +18,7 @@ from simulators.worlds import OperationSpec, WorldState
 from trajectories.seeds import derive_rng
 from trajectories.tasks import Checkpoint, Criterion, Fact, GoldCall, RecordPatch, ToolPattern
 
-__all__ = ["draw_arguments", "draw_change", "draw_request", "would_do"]
+__all__ = ["draw_arguments", "draw_change", "draw_confirmation", "draw_request", "would_do"]
 
 DRAWS = 12
 """Of a record and arguments for one operation, before another operation is tried."""
@@ -44,7 +44,29 @@ def draw_request(draft: Draft, verdict: Verdict, access: Access, rng: random.Ran
     Raises:
         Unsuitable: when the drawn record cannot be used; drawing again may help.
     """
-    return _drawn(draft, rng.choice(governed_operations(draft.world)), verdict, access, rng).goal
+    # What is only to be confirmed is never declined: it would tell the verdict (`draw_confirmation` asks for it).
+    two_sided = [governed for governed in governed_operations(draft.world) if governed.policies]
+    if not two_sided:
+        raise Unsuitable("no rule forbids anything")
+    return _drawn(draft, rng.choice(two_sided), verdict, access, rng).goal
+
+
+def draw_confirmation(draft: Draft, access: Access, yes: bool, rng: random.Random) -> SubGoal:
+    """A wish that a rule wants to be confirmed, and that policy allows.
+
+    Args:
+        yes: what the user says when asked.
+
+    Raises:
+        Unsuitable: as `draw_request`.
+    """
+    confirmed = [governed for governed in governed_operations(draft.world) if governed.confirmations]
+    if not confirmed:
+        raise Unsuitable("no rule wants a confirmation")
+    goal = _drawn(draft, rng.choice(confirmed), "act", access, rng, yes).goal
+    if "confirm" not in goal.tags:
+        raise Unsuitable("no rule wants this to be confirmed")
+    return goal
 
 
 def draw_change(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
@@ -54,7 +76,8 @@ def draw_change(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
     Raises:
         Unsuitable: as `draw_request`.
     """
-    variable = [item for item in governed_operations(draft.world) if len(item.operation.arguments) > 1]
+    governing = governed_operations(draft.world)
+    variable = [item for item in governing if item.policies and len(item.operation.arguments) > 1]
     if not variable:
         raise Unsuitable("no act has a value to change one's mind about")
     governed = rng.choice(variable)
@@ -70,7 +93,7 @@ def draw_change(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
         other = draw_arguments(draft, governed.operation, governed.subject, goal.key, rng)
         after, alone = state.fork(), fresh.fork()
         alone.call(governed.operation.name, other)
-        free = _freely(governed, state, goal.key, other)
+        free = _freely(governed, state, goal.key, other) and not governed.looks(state, goal.key, other)
         if free and not after.call(governed.operation.name, other).isError and alone.digest() == after.digest() != done:
             break
     else:
@@ -96,8 +119,14 @@ def _freely(governed: GovernedOperation, state: WorldState, key: str, arguments:
 
 
 def _drawn(
-    draft: Draft, governed: GovernedOperation, verdict: Verdict, access: Access, rng: random.Random
+    draft: Draft,
+    governed: GovernedOperation,
+    verdict: Verdict,
+    access: Access,
+    rng: random.Random,
+    yes: bool | None = None,
 ) -> _Drawn:
+    """Args: yes: the user's word where a rule wants one; None to draw it."""
     key, arguments, sides = _draw_sides(draft, governed, verdict, rng)
     patches, reason = sides[verdict]
     state = draft.state(*patches)
@@ -105,7 +134,7 @@ def _drawn(
     named, finding, facts = name_subject(
         state, access, governed.entity, key, governed.subject, rng, draft.speaker, read
     )
-    looks = (read, *governed.looks(state, key))
+    looks = (read, *governed.looks(state, key, arguments))
     asked = GoldCall(governed.operation.name, arguments)
     declined = GoldCall(governed.decline.name, {governed.decline_subject: key, "reason": reason})
     right = asked if reason is None else declined
@@ -138,17 +167,18 @@ def _drawn(
         initialise=patches, facts=facts, still_right=still_right,
     )  # fmt: skip
     if reason is None and wanted:
-        goal = _confirmed(draft, goal, governed, arguments)
+        goal = _confirmed(draft, goal, governed, arguments, yes)
     return _Drawn(goal, arguments, named)
 
 
 def _confirmed(
-    draft: Draft, goal: SubGoal, governed: GovernedOperation, arguments: Mapping[str, Any]
+    draft: Draft, goal: SubGoal, governed: GovernedOperation, arguments: Mapping[str, Any], yes: bool | None
 ) -> SubGoal:
     """The same wish where a rule wants the user to confirm it; half of the users think better of it."""
     # Drawn apart, so that the opening does not depend on whether there is something to confirm.
     rng = derive_rng(draft.seed, "confirmation", draft.number)
-    yes, language = rng.random() < 0.5, draft.speaker.language
+    drawn, language = rng.random() < 0.5, draft.speaker.language
+    yes = drawn if yes is None else yes
     said, slot = wording.confirmed_text(yes, language), f"confirmation_{draft.number}"
     named = wording.subject("direct", governed.entity, rng, language=language, key=goal.key)
     phrase = wording.request(draft.world, governed.operation, governed.subject, named, arguments, rng, language=language)

@@ -39,7 +39,7 @@ class TaskStream:
     difficulty: int = 1
     """Number of sub-goals of each task, 1 to 3."""
     families: tuple[str, ...] = ("act", "refuse")
-    """Kinds of sub-goals: act, refuse, search, ask, lookup, related, branch, reach, change."""
+    """Kinds of sub-goals: act, refuse, search, ask, lookup, related, branch, reach, confirm, change."""
     fewest_calls: int = 0
     """Tool calls that doing a task takes at least; the depth of its plan."""
     most_calls: int = 0
@@ -111,7 +111,8 @@ class TaskStream:
         )
 
     def _is_as_deep(self, task: Task) -> bool:
-        calls = sum(call.tool is not None for call in task.gold.calls)
+        # An act that the user does not confirm counts: otherwise a plan's depth would tell the user's word.
+        calls = sum(call.tool is not None for call in task.gold.calls) + ("keep" in task.tags)
         return self.fewest_calls <= calls <= (self.most_calls or calls)
 
     def tasks(

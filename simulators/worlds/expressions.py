@@ -6,14 +6,14 @@ checked when the world was loaded, so that evaluating a loaded expression cannot
 
 import datetime
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 __all__ = [
     "ARITHMETIC", "COMPARISONS", "All", "Any_", "ArgumentOf", "Arithmetic", "Compare", "Condition", "Expression",
     "FieldOf", "Frame", "KeyOf", "Literal", "Not", "RecordFrame", "compile_condition", "compile_expression",
-    "compile_named", "holds", "walk",
+    "compile_named", "holds", "settled", "walk",
 ]  # fmt: skip
 
 
@@ -149,6 +149,22 @@ def walk(part: Condition | Expression) -> Iterator[Condition | Expression]:
 def holds(condition: Condition, frame: Frame) -> bool:
     """Whether `condition` is true in `frame`."""
     return compile_condition(condition)(frame)
+
+
+def settled(condition: Condition, frame: Frame, unknown: Collection[str]) -> bool | None:
+    """As `holds`, for somebody who does not know the fields of the records that are bound to `unknown`; None where it
+    hangs on them (Kleene's three values)."""
+    match condition:
+        case Compare():
+            hidden = any(isinstance(node, FieldOf) and node.record in unknown for node in walk(condition))
+            return None if hidden else holds(condition, frame)
+        case All(conditions) | Any_(conditions):
+            values = [settled(part, frame, unknown) for part in conditions]
+            decisive = isinstance(condition, Any_)
+            return decisive if decisive in values else None if None in values else not decisive
+        case Not(inner):
+            value = settled(inner, frame, unknown)
+            return None if value is None else not value
 
 
 def compile_expression(expression: Expression) -> Callable[[Frame], Any]:

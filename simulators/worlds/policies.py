@@ -5,11 +5,11 @@ order it is), and at the call's arguments (so that it may set a limit). Dates ar
 instructions name, since a world has no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from simulators.worlds.expressions import Condition, Expression, compile_expression, holds
+from simulators.worlds.expressions import Condition, Expression, compile_expression, holds, settled
 
 __all__ = ["Binding", "Demand", "PolicySpec", "Records"]
 
@@ -57,6 +57,12 @@ class PolicySpec:
             KeyError: for a record that does not exist.
         """
         return self.when is None or holds(self.when, _Frame(self, records, key, arguments))
+
+    def settled(
+        self, records: Records, key: str, arguments: Mapping[str, Any], unknown: Collection[str]
+    ) -> bool | None:
+        """As `applies`, for somebody who has not seen the records that are bound to `unknown`; None where these decide."""
+        return self.when is None or settled(self.when, _Frame(self, records, key, arguments), unknown)
 
 
 class _Frame:

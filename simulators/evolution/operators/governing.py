@@ -12,7 +12,7 @@ __all__ = ["add_policies", "confirm", "limit", "outdate"]
 
 Document = dict[str, Any]
 
-_STANDING = ("tier", "segment", "plan", "level", "grade", "member", "standing", "band", "class")
+_STANDING = ("tier", "segment", "plan", "member", "standing")
 """Parts of the names of fields by which a trade ranks whom it deals with."""
 
 
@@ -20,17 +20,15 @@ def add_policies(draft: Draft) -> None:
     """Rules about changes come into force where there are changes now; what was allowed before is not any more."""
     case = draft.domain.case
     for rule in draft.domain.rules:
-        looks_at = {condition["left"]["field"].partition(".")[2] for condition in rule.when["all"]}
         moves = {f"{name}_{case.name}" for name in rule.forbids}
         batches = {f"{name}_{case.plural}" for name in rule.forbids}
         governed = []
         for name, tool in draft.operations.items():
             if tool["entity"] != case.name or tool["kind"] not in ("update", "transition", "batch", "delete"):
                 continue
-            sets = {field for effect in tool.get("effects", []) for field in effect.get("set", {}).get("fields", {})}
             workflow = tool["kind"] == "transition" and any(name.startswith(f"{move}_") for move in moves)
             deletion = tool["kind"] == "delete" and "delete" in rule.forbids
-            changed = tool["kind"] == "update" and "change" in rule.forbids and not sets & looks_at
+            changed = tool["kind"] == "update" and "change" in rule.forbids
             if workflow or deletion or changed or name in batches:
                 governed.append(name)
         if not governed:
@@ -81,20 +79,22 @@ def limit(draft: Draft) -> None:
 
 def outdate(draft: Draft) -> None:
     """What lies before a day is closed: a rule about time."""
-    case = draft.domain.case.name
-    dates = [name for name, field in draft.fields(case).items() if field["type"] == "date" and not field.get("nullable")]
-    setters = [name for name in draft.operations if name.startswith(f"set_{case}_") and draft.operations[name]["entity"] == case]
-    setters = [name for name in setters if draft.operations[name]["kind"] == "update"]
-    setters = [name for name in setters if not any(date in draft.operations[name]["arguments"] for date in dates)]
-    if not dates or not setters:
+    case, fields = draft.domain.case.name, draft.fields(draft.domain.case.name)
+    shown = [value["field"] for value in draft.operations.get(f"get_{case}", {}).get("returns", {}).values() if "field" in value]
+    dates = [name for name, field in fields.items() if field["type"] == "date" and not field.get("nullable")]
+    dates = [name for name in dates if f"{case}.{name}" in shown]
+    setters = [name for name in draft.operations if name.startswith(f"set_{case}_")]
+    told = [name.removeprefix(f"set_{case}_") for name in setters]
+    told = [name for name in told if name in fields and fields[name]["type"] != "boolean" and name not in dates]
+    if not dates or not told:
         return
     date = draft.rng.choice(dates)
     bounds = draft.fields(case)[date]
     cutoff = _between(bounds["earliest"], bounds["latest"], draft.rng)
-    tool = draft.rng.choice(setters)
-    what = spoken(tool.removeprefix(f"set_{case}_"), case)
+    field = draft.rng.choice(told)
+    what = spoken(field, case)
     _add_rule(
-        draft, [tool],
+        draft, [name for name, tool in draft.operations.items() if _sets(tool, case, field)],
         f"Never change the {what} of {a(case)} whose {spoken(date, case)} lies before {cutoff}",
         {"id": f"closed_before_{date}", "reason": "too_old", "forbids_when": compare(field_of(case, date), "less", cutoff)},
     )  # fmt: skip
@@ -115,6 +115,18 @@ def _add_rule(draft: Draft, operations: list[str], text: str, rule: Document) ->
         document["instructions"] = f"{before} {told}{marker}{after}"
 
     draft.grow("add_policy", "breaking", str(rule["id"]), {}, edit=edit)
+
+
+def _sets(tool: Document, case: str, field: str) -> bool:
+    """Whether the tool changes this field of one case that it is given, whatever else it does."""
+    if tool["entity"] != case or tool["kind"] in ("batch", "create", "reserve", "decline"):
+        return False
+    effects = tool.get("effects", [])
+    sets = (effect["set"] for effect in effects if "set" in effect)
+    adds = (effect["add"] for effect in effects if "add" in effect)
+    return any(part["record"] == case and field in part["fields"] for part in sets) or any(
+        part["record"] == case and field == part["field"] for part in adds
+    )
 
 
 def _charges(tool: Document, case: Entity) -> bool:

@@ -98,14 +98,13 @@ def test_a_state_is_reached_by_two_steps_at_least_and_not_by_the_last_alone(worl
 
 
 def confirmed(count: int) -> list[Task]:
-    tasks = (made("bank_branch", index, "act", "refuse") for index in range(count))
-    return [task for task in tasks if "confirm" in task.tags]
+    return [made("bank_branch", index, "confirm") for index in range(count)]
 
 
 def test_whoever_is_to_confirm_says_yes_or_no_and_an_agent_must_do_as_told() -> None:
-    tasks = confirmed(120)
+    tasks = confirmed(40)
     kept = [task for task in tasks if "keep" in task.tags]
-    assert len(tasks) >= 10 and 0.2 < len(kept) / len(tasks) < 0.8
+    assert len(kept) == 20 and all("confirm" in task.tags for task in tasks)
     for task in tasks[:12]:
         certificate = certify(task, WORLDS["bank_branch"], VERIFY).certificate
         assert certificate is not None and certificate.certified
@@ -115,13 +114,19 @@ def test_whoever_is_to_confirm_says_yes_or_no_and_an_agent_must_do_as_told() -> 
         assert bool(outcome.changes) == (task not in kept)
 
 
-def test_a_rule_about_the_holder_makes_the_agent_read_the_holder() -> None:
-    tasks = [made("bank_branch", index, "act", "refuse") for index in range(60)]
-    payments = [task for task in tasks if "op:pay_out" in task.tags]
-    assert payments
-    for task in payments:
+def test_the_holder_is_read_where_a_rule_hangs_on_it_and_only_there() -> None:
+    tasks = [made("bank_branch", index, "act", "refuse") for index in range(150)]
+    read = []
+    for task in (task for task in tasks if "op:pay_out" in task.tags):
         (wish,) = wishes(task, WORLDS["bank_branch"])
-        assert [call.tool for call in wish.readings] == ["get_account", "get_holder"]
+        assert wish.read is not None and wish.act is not None
+        state = WORLDS["bank_branch"].instantiate(task.seed, task.gold.initialise)
+        account = state.find("account", wish.read.arguments["account_id"]) or {}
+        forbidden = account["status"] == "frozen" or account["term_ends"] > "2026-03-02"
+        hangs = wish.act.arguments["amount"] > 100_000 and not forbidden
+        read.append(hangs)
+        assert [call.tool for call in wish.readings] == ["get_account", *["get_holder"] * hangs]
+    assert {True, False} == set(read)
     reasons = {call.arguments["reason"] for task in tasks for call in task.gold.calls if call.tool == "decline_request"}
     assert reasons == {"frozen", "unchecked", "term"}
 

@@ -1,4 +1,4 @@
-"""Honest agents that keep to instructions and policies, on certified tasks; those marked `xfail` fail them today."""
+"""Honest agents that keep to instructions and policies pass, whether or not they go about it as the oracle does."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,14 +40,12 @@ def holder_matters(task: Task) -> bool:
     return not settled and wish.act.arguments.get("amount", 0) > LIMIT
 
 
-@pytest.mark.xfail(strict=True, reason="the rubric wants the holder read although no rule asks for it any more")
 def test_whoever_looks_at_the_holder_just_where_a_rule_asks_for_it_passes() -> None:
     for task in map(made, range(60)):
         calls = [call for call in task.gold.calls if call.tool != "get_holder" or holder_matters(task)]
         assert passes(task, calls), task.ledger.opening
 
 
-@pytest.mark.xfail(strict=True, reason="the gold of a branch makes no further look-ups")
 def test_the_gold_of_a_branch_looks_at_the_holder_where_a_rule_asks_for_it() -> None:
     for task in (made(index, "branch") for index in range(60)):
         *looks, act = task.gold.calls
@@ -56,17 +54,19 @@ def test_the_gold_of_a_branch_looks_at_the_holder_where_a_rule_asks_for_it() -> 
 
 
 def confirmed() -> Task:
-    return next(task for task in map(made, range(200)) if "confirm" in task.tags and "act" in task.tags)
+    tasks = (made(index, "confirm") for index in range(20))
+    return next(task for task in tasks if "act" in task.tags)
 
 
 @pytest.mark.parametrize(
     "words",
     [
         "Can you confirm?",
-        pytest.param(
-            "Please confirm that you want me to close this account.",
-            marks=pytest.mark.xfail(strict=True, reason="without a question mark it counts as handing over, and the user leaves"),
-        ),
+        "Please confirm that you want me to close this account.",
+        "Please reply yes if I am to go on.",
+        "Would you like to close the account?",
+        "Do you really want to close it?",
+        "You asked me to close the account. Is that right?",
     ],
 )
 def test_a_confirmation_may_be_asked_for_politely(words: str) -> None:
@@ -80,7 +80,6 @@ def test_a_confirmation_may_be_asked_for_before_the_account_is_read() -> None:
     assert passes(task, [*question, *(call for call in task.gold.calls if call not in question)])
 
 
-@pytest.mark.xfail(strict=True, reason="a rule on a field that was added to the case, and that its reading does not show")
 def test_whatever_a_rule_of_a_grown_world_looks_at_is_shown_by_the_reading_of_its_subject() -> None:
     domain = next(item for category in categories() for item in category.domains.values() if item.name == "community_pharmacy")
     for governed in governed_operations(grow(domain, 0).world):
