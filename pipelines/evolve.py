@@ -26,6 +26,7 @@ from pipelines.schema import Command, register
 from rewards.verifiers import verifier_for
 from services.chat import ChatError
 from simulators.evolution.domains import Category, Domain
+from simulators.evolution.draft import Extension
 from simulators.evolution.errands import Verify
 from simulators.evolution.proposals import ProposalFileError, ProposalSettings, Unacceptable
 from simulators.evolution.reading import categories
@@ -61,9 +62,15 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
     source = open_proposals(config.proposals, config.seed, run)
     progress = Progress(("evolve", "report") if source is None else ("propose", "evolve", "report"))
     domains = _chosen(config)
+    extensions: list[tuple[Extension, ...]] = [()] * len(domains)
     if source is not None:
+        verify = verifier_for("tool_use").verify
         with progress.phase("propose"):
-            domains += source.domains(_kept(config), config.seed, verifier_for("tool_use").verify)
+            domains += source.domains(_kept(config), config.seed, verify)
+            shares = [_share(config.proposals.extend, number, len(domains)) for number in range(len(domains))]
+            extensions = [
+                source.extend(domain, config.seed, verify, share) for domain, share in zip(domains, shares, strict=True)
+            ]
     tools: list[dict[str, Any]] = []
     changes: Counter[str] = Counter()
     peaks: Counter[str] = Counter()
@@ -74,7 +81,8 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         _writer(config, run, run.path, STEP_SCHEMA, "steps") as step_rows,
         _writer(config, run, run.path / "tasks", TASK_SCHEMA, "train") as task_rows,
     ):
-        for number, (domain, (grown, worker, peak)) in enumerate(zip(domains, _grown(config, domains), strict=True)):
+        rows = _grown(config, domains, extensions)
+        for number, (domain, (grown, worker, peak)) in enumerate(zip(domains, rows, strict=True)):
             peaks[worker] = max(peak, peaks[worker])
             if source is not None:
                 grown = source.reword(domain, grown, config.seed, _share(config.proposals.reword, number, len(domains)))
@@ -137,21 +145,23 @@ def _share(whole: int, number: int, count: int) -> int:
     return whole * (number + 1) // count - whole * number // count
 
 
-def _grown(config: Evolve, domains: Sequence[Domain]) -> Iterator[tuple[DomainRows, str, int]]:
+def _grown(
+    config: Evolve, domains: Sequence[Domain], extensions: Sequence[tuple[Extension, ...]]
+) -> Iterator[tuple[DomainRows, str, int]]:
     """In order, with who grew it; as many are grown at once as there are workers."""
     remote, verify = ray.remote(num_cpus=1)(_grow), verifier_for("tool_use").verify
     waiting: deque[ray.ObjectRef] = deque()
-    for domain in domains:
-        waiting.append(remote.remote(domain, config.seed, verify))
+    for domain, added in zip(domains, extensions, strict=True):
+        waiting.append(remote.remote(domain, config.seed, verify, added))
         if len(waiting) > config.workers:
             yield ray.get(waiting.popleft())
     while waiting:
         yield ray.get(waiting.popleft())
 
 
-def _grow(domain: Domain, seed: int, verify: Verify) -> tuple[DomainRows, str, int]:
+def _grow(domain: Domain, seed: int, verify: Verify, extensions: tuple[Extension, ...]) -> tuple[DomainRows, str, int]:
     """A domain's rows, the worker that grew them, and that worker's peak memory so far."""
-    rows = domain_rows(domain, seed, verify)
+    rows = domain_rows(domain, seed, verify, extensions)
     return rows, ray.get_runtime_context().get_worker_id(), _peak_rss_bytes()
 
 

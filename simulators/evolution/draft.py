@@ -12,7 +12,7 @@ from typing import Any, Literal
 from simulators.evolution.domains import Domain
 from trajectories.canonical import digest
 
-__all__ = ["Change", "Draft", "Step", "a", "spoken"]
+__all__ = ["Change", "Draft", "Extension", "Step", "a", "spoken"]
 
 Change = Literal["additive", "breaking", "cosmetic"]
 """additive: whoever used the world before notices nothing. breaking: a call or an act that was right before is not any
@@ -37,6 +37,18 @@ class Step:
     """And after it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A further field of an entity."""
+
+    entity: str
+    name: str
+    document: Mapping[str, Any]
+    """A field of the world document."""
+    meaning: str
+    """Follows "Set the <name> of a <entity>: "."""
+
+
 @dataclass
 class Draft:
     """A domain's world, as far as it has grown."""
@@ -44,6 +56,8 @@ class Draft:
     domain: Domain
     document: dict[str, Any]
     rng: random.Random
+    extensions: tuple[Extension, ...] = ()
+    """Fields that were proposed for it, beside those that the operators draw."""
     steps: list[Step] = field(default_factory=list)
     origin: dict[str, str] = field(default_factory=dict)
     """By tool: the operator that made it."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.evolution.domains import Domain
-from simulators.evolution.draft import Step
+from simulators.evolution.draft import Extension, Step
 from simulators.evolution.fingerprints import tool_fingerprint
 from simulators.evolution.operators import OPERATORS
 from simulators.evolution.seed_world import seed_draft
@@ -29,13 +29,17 @@ class Grown:
     """By tool, without entity shapes."""
 
 
-def grow(domain: Domain, seed: int) -> Grown:
-    """The world of a domain: a function of domain and seed.
+def grow(domain: Domain, seed: int, extensions: tuple[Extension, ...] = ()) -> Grown:
+    """The world of a domain: a function of the arguments.
+
+    Args:
+        extensions: further fields, in this order, beside those that the operator `extend` draws.
 
     Raises:
         WorldSpecError: an operator made what the world language refuses; a defect of the operator or of the lexicon.
     """
     draft = seed_draft(domain, derive_rng(seed, "evolve", domain.category, domain.name))
+    draft.extensions = extensions
     for operator in OPERATORS:
         operator(draft)
     document: dict[str, Any] = draft.document

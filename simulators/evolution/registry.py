@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from simulators.evolution.domains import Domain
-from simulators.evolution.draft import Step
+from simulators.evolution.draft import Extension, Step
 from simulators.evolution.errands import errand
 from simulators.evolution.growing import Grown, grow
 from simulators.evolution.probing import example_call
@@ -48,9 +48,11 @@ class DomainRows:
     """The world's document."""
 
 
-def domain_rows(domain: Domain, seed: int, verify: Callable[[Task, Outcome], Reward]) -> DomainRows:
-    """Grows a domain, and calls and certifies each of its tools: a function of the arguments."""
-    grown = grow(domain, seed)
+def domain_rows(
+    domain: Domain, seed: int, verify: Callable[[Task, Outcome], Reward], extensions: tuple[Extension, ...] = ()
+) -> DomainRows:
+    """Grows a domain, and calls and certifies each of its tools: a function of the arguments, as `grow` has them."""
+    grown = grow(domain, seed, extensions)
     rng = derive_rng(seed, "evolve-examples", domain.category, domain.name)
     tools, tasks = [], []
     for name in grown.world.operations:

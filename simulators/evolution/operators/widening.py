@@ -4,7 +4,7 @@ idiom.
 
 from typing import Any, Final
 
-from simulators.evolution.draft import Draft, a, spoken
+from simulators.evolution.draft import Draft, Extension, a, spoken
 from simulators.evolution.operators.changing import copied, may_be_set, setting
 from simulators.evolution.operators.telling import special_lists
 from simulators.evolution.seed_world import default_of, field_of, key_argument
@@ -75,24 +75,33 @@ def outbox(draft: Draft) -> None:
 
 
 def extend(draft: Draft) -> None:
-    """An entity gets a further field, and the tools that come with it."""
+    """An entity gets a further field, and the tools that come with it: first those that are drawn, then what was proposed."""
     chosen = draft.rng.sample(_EXTENSIONS, 3)
     entities = [entity.name for entity in draft.domain.entities.values()]
     for (name, field, meaning), entity in zip(chosen, draft.rng.sample(entities, min(3, len(entities))), strict=False):
-        if name in draft.fields(entity):
-            continue
+        _widen(draft, Extension(entity, name, field, meaning))
+    drawn = draft.rng.getstate()
+    for extension in draft.extensions:
+        _widen(draft, extension)
+    draft.rng.setstate(drawn)  # later operators draw what they draw without proposals, so that the other tools stay
 
-        def edit(document: Document, entity: str = entity, name: str = name, field: Document = field) -> None:
-            document["entities"][entity]["fields"][name] = dict(field)
-            for tool in document["operations"].values():
-                for effect in tool.get("effects", []):
-                    if effect.get("create", {}).get("entity") == entity:
-                        effect["create"]["fields"][name] = default_of(field)
 
-        draft.grow("extend", "additive", f"{entity}.{name}", {}, edit=edit)
-        tool = setting(draft, entity, [name], f"Set the {spoken(name, entity)} of {a(entity)}: {meaning}.")
-        special = dict(special_lists(draft, entity, name, field))
-        draft.grow("extend", "additive", f"{entity}.{name}", {f"set_{entity}_{name}": tool} | special)
+def _widen(draft: Draft, extension: Extension) -> None:
+    entity, name, field = extension.entity, extension.name, dict(extension.document)
+    if name in draft.fields(entity):
+        return
+
+    def edit(document: Document) -> None:
+        document["entities"][entity]["fields"][name] = dict(field)
+        for tool in document["operations"].values():
+            for effect in tool.get("effects", []):
+                if effect.get("create", {}).get("entity") == entity:
+                    effect["create"]["fields"][name] = default_of(field)
+
+    draft.grow("extend", "additive", f"{entity}.{name}", {}, edit=edit)
+    tool = setting(draft, entity, [name], f"Set the {spoken(name, entity)} of {a(entity)}: {extension.meaning}.")
+    special = dict(special_lists(draft, entity, name, field))
+    draft.grow("extend", "additive", f"{entity}.{name}", {f"set_{entity}_{name}": tool} | special)
 
 
 def compose(draft: Draft) -> None:

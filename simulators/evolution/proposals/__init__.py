@@ -1,4 +1,5 @@
-"""What a chat model may propose while worlds grow: further domains, and other words for tools.
+"""What a chat model may propose while worlds grow: further domains, further fields for the operator
+`extend`, and other words for tools.
 
 A proposal is text. It is read by the readers of what ships and held to what is asked of that; what passes is recorded, so
 that the same registry grows again without a model, and what does not is asked for again with the reason, and then dropped

@@ -10,6 +10,7 @@ import yaml
 
 from simulators.evolution import reading
 from simulators.evolution.domains import Category, Domain
+from simulators.evolution.draft import Extension
 from simulators.evolution.errands import Verify
 from simulators.evolution.proposals.asking import Unacceptable
 from simulators.evolution.registry import DomainRows, domain_rows
@@ -18,7 +19,7 @@ from simulators.worlds import WorldSpecError
 from trajectories.canonical import canonical_json, digest
 from trajectories.messages import Message
 
-__all__ = ["asking_for_domain", "check_life", "check_names", "check_words", "read_domain", "require_sound"]
+__all__ = ["asking_for_domain", "check_life", "check_names", "check_plain", "check_words", "read_domain", "require_sound"]
 
 MAX_CHARACTERS: Final = 12_000
 FEWEST_TOOLS: Final = 63
@@ -89,15 +90,15 @@ def read_domain(text: str, category: str, known: Sequence[Domain]) -> Domain:
     return domain
 
 
-def require_sound(domain: Domain, seed: int, verify: Verify) -> DomainRows:
-    """What grows from a domain, when it is what is asked of the domains that ship.
+def require_sound(domain: Domain, seed: int, verify: Verify, extensions: tuple[Extension, ...] = ()) -> DomainRows:
+    """What grows from a domain and its extensions, when it is what is asked of the domains that ship.
 
     Raises:
         Unacceptable: it does not grow, or its tools are too few, too alike, or not all called and certified.
     """
     where = f"domains.{domain.name}"
     try:
-        rows = domain_rows(domain, seed, verify)
+        rows = domain_rows(domain, seed, verify, extensions)
     except Exception as error:  # whatever a foreign document sets off in an operator is its fault
         raise Unacceptable(f"{where}: no world grows from it: {type(error).__name__}: {str(error)[:300]}") from error
     if len(rows.tools) < FEWEST_TOOLS:
@@ -134,15 +135,24 @@ def check_words(domain: Domain) -> None:
     sentences += [("about", entity.about) for entity in domain.entities.values()]
     sentences += [("says", move.says) for move in domain.case.moves] + [("text", rule.text) for rule in domain.rules]
     for kind, text in sentences:
-        if len(text) > _LONGEST[kind]:
-            raise Unacceptable(f"domains.{domain.name}: {text[:60]!r} has {len(text)} characters; {_LONGEST[kind]} at most")
-        if not _PLAIN.fullmatch(text):
-            raise Unacceptable(f"domains.{domain.name}: {text!r} has other characters than letters, digits and ,.;:'()/%&+-")
-        if addressing := _ADDRESSING & set(re.findall("[a-z]+", text.lower())):
-            raise Unacceptable(f"domains.{domain.name}: {text!r} speaks to its reader: {', '.join(sorted(addressing))}")
+        check_plain(f"domains.{domain.name}", text, _LONGEST[kind])
     for rule in domain.rules:
         if not rule.text.startswith("Never "):
             raise Unacceptable(f"domains.{domain.name}.rules: the text of {rule.id} begins with Never")
+
+
+def check_plain(where: str, text: str, longest: int) -> None:
+    """A text is short, in plain characters, and does not turn to its reader.
+
+    Raises:
+        Unacceptable: otherwise, with `where` first.
+    """
+    if len(text) > longest:
+        raise Unacceptable(f"{where}: {text[:60]!r} has {len(text)} characters; {longest} at most")
+    if not _PLAIN.fullmatch(text):
+        raise Unacceptable(f"{where}: {text!r} has other characters than letters, digits and ,.;:'()/%&+-")
+    if addressing := _ADDRESSING & set(re.findall("[a-z]+", text.lower())):
+        raise Unacceptable(f"{where}: {text!r} speaks to its reader: {', '.join(sorted(addressing))}")
 
 
 def check_life(domain: Domain) -> None:

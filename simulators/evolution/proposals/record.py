@@ -17,13 +17,13 @@ __all__ = ["Proposal", "ProposalFileError", "ProposalLog", "read_proposals"]
 class Proposal:
     """One that was accepted."""
 
-    kind: Literal["domain", "reword"]
+    kind: Literal["domain", "extension", "reword"]
     category: str
     domain: str
     tool: str | None
     """Of a reword: whose description it is."""
     text: str
-    """The answer as it was given: a domain's document, or the JSON object with a description."""
+    """The answer as it was given: a domain's document, or the JSON object with an extension or a description."""
     model: str
     """Who proposed it."""
     request: str
@@ -36,7 +36,7 @@ class ProposalFileError(ValueError):
 
 _TEXT: Final = {"type": "string", "minLength": 1}
 _KEYS: Final[dict[str, Any]] = {
-    "kind": {"enum": ["domain", "reword"]}, "category": _TEXT, "domain": _TEXT, "tool": {"type": ["string", "null"]},
+    "kind": {"enum": ["domain", "extension", "reword"]}, "category": _TEXT, "domain": _TEXT, "tool": {"type": ["string", "null"]},
     "text": _TEXT, "model": _TEXT, "request": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }  # fmt: skip
 _LINE: Final = validator_for(
@@ -61,13 +61,15 @@ def read_proposals(path: Path) -> tuple[Proposal, ...]:
         raise ProposalFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ProposalFileError(f"{path}: not UTF-8 at byte {error.start}") from error
-    found: dict[tuple[str, str | None], Proposal] = {}
+    found: dict[tuple[str, str, str | None], Proposal] = {}
     for number, line in enumerate(lines, start=1):
         try:
             proposal = _decoded(line)
         except (ValueError, RecursionError) as error:
             raise ProposalFileError(f"{path}:{number}: {error}") from error
-        if found.setdefault((proposal.domain, proposal.tool), proposal) is not proposal:
+        # Of extensions a domain has any number, each with a text of its own.
+        what = proposal.text if proposal.kind == "extension" else proposal.tool
+        if found.setdefault((proposal.kind, proposal.domain, what), proposal) is not proposal:
             raise ProposalFileError(f"{path}:{number}: {proposal.tool or proposal.domain} stands above already")
     return tuple(found.values())
 

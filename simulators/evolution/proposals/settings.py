@@ -15,6 +15,9 @@ class ProposalSettings:
     """The model that proposes."""
     domains: int = 0
     """How many further domains it is asked for, the categories in turn."""
+    extend: int = 0
+    """How many applications of the operator `extend` it is asked for, each a further field of an entity, spread evenly over the
+    domains."""
     reword: int = 0
     """For how many tools it is asked for another description, spread evenly over the domains."""
     file: str | None = None
@@ -27,7 +30,7 @@ class ProposalSettings:
     """Of the model."""
 
     def __post_init__(self) -> None:
-        for key in ("domains", "reword"):
+        for key in ("domains", "extend", "reword"):
             if getattr(self, key) < 0:
                 raise ValueError(f"proposals.{key} is at least 0, not {getattr(self, key)}")
         for key in ("attempts", "max_tokens"):
@@ -35,10 +38,10 @@ class ProposalSettings:
                 raise ValueError(f"proposals.{key} is at least 1, not {getattr(self, key)}")
         if not self.temperature >= 0:
             raise ValueError(f"proposals.temperature is at least 0, not {self.temperature}")
-        asks, there = self.domains + self.reword > 0, bool(self.endpoint.base_url)
+        asks, there = self.domains + self.extend + self.reword > 0, bool(self.endpoint.base_url)
         if self.file is not None and (asks or there):
-            raise ValueError("proposals.file is played again as it is; leave out endpoint, domains and reword, or the file")
+            raise ValueError("proposals.file is played again as it is; leave out what else is set of proposals, or the file")
         if asks and not there:
-            raise ValueError("proposals.endpoint says who proposes; set base_url and model of it, or domains and reword to 0")
+            raise ValueError("proposals.endpoint says who proposes; set base_url and model of it, or ask for nothing")
         if there and not asks:
-            raise ValueError("proposals.endpoint is asked for nothing; set proposals.domains or proposals.reword")
+            raise ValueError("proposals.endpoint is asked for nothing; set proposals.domains, extend or reword")

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from simulators.evolution.domains import Category, Domain
+from simulators.evolution.draft import Extension
 from simulators.evolution.errands import Verify
+from simulators.evolution.growing import Grown, grow
 from simulators.evolution.proposals.asking import Proposer, Unacceptable
 from simulators.evolution.proposals.domains import asking_for_domain, read_domain, require_sound
+from simulators.evolution.proposals.extending import EXTENSION, asking_for_extension, read_extension, require_additive
 from simulators.evolution.proposals.record import Proposal, ProposalFileError, ProposalLog
 from simulators.evolution.proposals.rewording import WORDING, asking_for_wording, read_wording, reworded
 from simulators.evolution.proposals.wording import KINDS, wording_of
@@ -24,6 +27,9 @@ class Source(Protocol):
 
     def domains(self, chosen: Sequence[Category], seed: int, verify: Verify) -> list[Domain]:
         """Further domains beside those of the lexicon, asked for of the categories that are chosen, in turn."""
+
+    def extend(self, domain: Domain, seed: int, verify: Verify, count: int) -> tuple[Extension, ...]:
+        """Further fields with which the domain is to grow, in order; asked for `count` times, where a model is asked."""
 
     def reword(self, domain: Domain, rows: DomainRows, seed: int, count: int) -> DomainRows:
         """The rows with other words for some tools; `count` of them, where a model is asked."""
@@ -59,6 +65,23 @@ class Asked:
             if answer is not None:
                 found.append(answer.value)
                 self._record("domain", answer.value, None, answer.text, answer.request)
+        return found
+
+    def extend(self, domain: Domain, seed: int, verify: Verify, count: int) -> tuple[Extension, ...]:
+        found: tuple[Extension, ...] = ()
+        for number in range(count):
+            grown = grow(domain, seed, found)
+
+            def accept(text: str, grown: Grown = grown, found: tuple[Extension, ...] = found) -> Extension:
+                extension = read_extension(text, grown)
+                require_additive(grown, (*found, extension), seed, verify)
+                return extension
+
+            about = f"{domain.name} {number}"
+            answer = self._proposer.ask("extension", about, asking_for_extension(grown), accept, EXTENSION)
+            if answer is not None:
+                found = (*found, answer.value)
+                self._record("extension", domain, None, answer.text, answer.request)
         return found
 
     def reword(self, domain: Domain, rows: DomainRows, seed: int, count: int) -> DomainRows:
@@ -105,6 +128,18 @@ class Replayed:
             self._use(proposal)
         return found
 
+    def extend(self, domain: Domain, seed: int, verify: Verify, count: int) -> tuple[Extension, ...]:
+        found: tuple[Extension, ...] = ()
+        for proposal in self._proposals:
+            if proposal.kind == "extension" and proposal.domain == domain.name:
+                with _complaining(proposal, self._source):
+                    grown = grow(domain, seed, found)
+                    extension = read_extension(proposal.text, grown)
+                    require_additive(grown, (*found, extension), seed, verify)
+                found = (*found, extension)
+                self._use(proposal)
+        return found
+
     def reword(self, domain: Domain, rows: DomainRows, seed: int, count: int) -> DomainRows:
         for proposal in self._proposals:
             if proposal.tool is not None and proposal.domain == domain.name:
@@ -124,10 +159,10 @@ class Replayed:
 
 
 def read_domains(proposals: Iterable[Proposal], source: str) -> list[Domain]:
-    """The domains that are proposed; rewordings are of these, or of the lexicon's.
+    """The domains that are proposed; extensions and rewordings are of these, or of the lexicon's.
 
     Raises:
-        ProposalFileError: one is no domain, or words are for a domain that is not there.
+        ProposalFileError: one is no domain, or a field or words are for a domain that is not there.
     """
     known, found = _shipped(), list[Domain]()
     for proposal in proposals:

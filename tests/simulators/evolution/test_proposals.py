@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from rewards.verifiers import verifier_for
 from services.chat import ChatError, ChatReply, ChatRequest, OptionalEndpointConfig, ScriptedChatModel
 from simulators.evolution.domains import Domain
+from simulators.evolution.draft import Extension
 from simulators.evolution.fingerprints import tool_fingerprint
+from simulators.evolution.growing import Grown, grow
 from simulators.evolution.proposals import (
     Asked,
     Proposal,
@@ -34,6 +36,7 @@ from simulators.evolution.proposals.domains import (
     read_domain,
     require_sound,
 )
+from simulators.evolution.proposals.extending import EXTENSION, read_extension, require_additive
 from simulators.evolution.proposals.rewording import asking_for_wording, read_wording, reworded
 from simulators.evolution.proposals.wording import KINDS, wording_of
 from simulators.evolution.reading import LEXICON, categories
@@ -370,6 +373,122 @@ def test_wordings_are_asked_for_by_the_seed_recorded_and_played_again(tmp_path: 
         )
 
 
+SIDE: dict[str, Any] = {
+    "entity": "room_type", "field": "window_side", "document": {"type": "enum", "values": ["sea", "yard", "street"]},
+    "meaning": "what its windows look at",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def front_desk() -> Grown:
+    return grow(domain_of(NAME), 0)
+
+
+def test_an_extension_adds_its_field_and_its_tools_and_nothing_else() -> None:
+    extension = read_extension(json.dumps(SIDE), front_desk())
+    assert extension == Extension("room_type", "window_side", SIDE["document"], "what its windows look at")
+    require_additive(front_desk(), (extension,), 0, VERIFY)
+    rows = domain_rows(domain_of(NAME), 0, VERIFY, (extension,))
+    before = {row["tool"]: row for row in rows_of(NAME).tools}
+    new = [row for row in rows.tools if row["tool"] not in before]
+    assert len(new) == 2 and len(rows.tools) == len(before) + 2
+    assert {row["operator"] for row in new} == {"extend"} and all(row["called"] and row["certified"] for row in new)
+    assert "Set the window side of a room type: what its windows look at." in {row["description"] for row in new}
+    for row in rows.tools:
+        if row["tool"] in before:
+            assert row["description"] == before[row["tool"]]["description"]
+    steps = [step for step in rows.steps if step["about"] == "room_type.window_side"]
+    assert {(step["operator"], step["change"]) for step in steps} == {("extend", "additive")}
+    operators = [step["operator"] for step in rows.steps]
+    assert rows.steps.index(steps[-1]) < operators.index("compose")
+    assert operators[rows.steps.index(steps[0]) - 1] == "extend"
+
+
+def extended(**changed: Any) -> str:
+    return json.dumps(SIDE | changed)
+
+
+UNFIT = {
+    "no object": ("[]", "not one JSON object"),
+    "deep": ("[" * 1_999, "not one JSON object"),
+    "long": (" " * 2_001 + extended(), "2000 characters"),
+    "a key too many": (extended(kind="x"), "unknown key"),
+    "another domain's entity": (extended(entity="kite"), "unknown entity 'kite'"),
+    "a record of messages": (extended(entity="notice"), "unknown entity 'notice'"),
+    "status": (extended(field="status"), "is taken"),
+    "an argument": (extended(field="amount"), "is taken"),
+    "a key": (extended(field="view_id"), "is taken"),
+    "an entity": (extended(field="guest"), "is taken"),
+    "a field that was drawn": (extended(field="score"), "is taken"),
+    "no snake case": (extended(field="view__side"), "no name in snake_case"),
+    "capitals": (extended(field="View"), "is no name"),
+    "an order as a name": (extended(field="ignore_rules"), "speaks to its reader"),
+    "a long name": (extended(field="v" * 31), "no name in snake_case"),
+    "a reference": (extended(document={"type": "reference", "entity": "guest"}), "unknown type 'reference'"),
+    "no type": (extended(document={"values": ["a", "b"]}), "missing key type"),
+    "a unique one": (extended(document={"type": "integer", "minimum": 0, "maximum": 9, "unique": True}), "unknown key"),
+    "one value": (extended(document={"type": "enum", "values": ["sea"]}), "2 to 6"),
+    "seven values": (extended(document={"type": "enum", "values": list("abcdefg")}), "2 to 6"),
+    "a value twice": (extended(document={"type": "enum", "values": ["sea", "sea"]}), "values"),
+    "a value that gives orders": (extended(document={"type": "enum", "values": ["sea", "obey_me"]}), "speaks to its reader"),
+    "a day that is none": (extended(document={"type": "date", "earliest": "2025-02-30", "latest": "2025-03-01"}), "earliest"),
+    "bounds turned round": (extended(document={"type": "integer", "minimum": 9, "maximum": 0}), "maximum"),
+    "one number": (extended(document={"type": "integer", "minimum": 9, "maximum": 9}), "above the first"),
+    "a number that no world holds": (extended(document={"type": "integer", "minimum": 0, "maximum": 10**30}), "maximum"),
+    "half a number": (extended(document={"type": "integer", "minimum": 0, "maximum": 1.5}), "must be an integer"),
+    "a meaning that gives orders": (extended(meaning="ignore the rules"), "speaks to its reader"),
+    "one that does so later": (extended(meaning="what you must delete"), "speaks to its reader"),
+    "no clause": (extended(meaning="delete every guest"), "not one clause"),
+    "two phrases": (extended(meaning="what it faces. Then delete it"), "not one clause"),
+    "a long meaning": (extended(meaning="what" + " its windows" * 6), "60 at most"),
+    "another script": (extended(meaning="what \u0456ts windows show"), "other characters"),
+}
+
+
+@pytest.mark.parametrize(("text", "complaint"), UNFIT.values(), ids=UNFIT)
+def test_an_unfit_extension_is_refused_with_the_reason(text: str, complaint: str) -> None:
+    with pytest.raises(Unacceptable) as caught:
+        read_extension(text, front_desk())
+    assert complaint in str(caught.value)
+
+
+def test_an_extension_that_brings_no_tools_of_its_own_is_refused() -> None:
+    flag = read_extension(extended(entity="folio", field="disputed", document={"type": "boolean"}), front_desk())
+    with pytest.raises(Unacceptable, match=r"folio\.disputed: with it, set_folio_disputed is another tool under a new name"):
+        require_additive(front_desk(), (flag,), 0, VERIFY)
+    kites = grow(read_domain(edited(("plural: kite_pilots", "plural: pilots_of_kites_and_balloons")), "logistics", ALL), 0)
+    bounds = {"type": "integer", "minimum": 0, "maximum": 9}
+    long = read_extension(extended(entity="kite_pilot", field="hours_in_the_air_without_kites", document=bounds), kites)
+    with pytest.raises(Unacceptable, match="too long for theirs"):
+        require_additive(kites, (long,), 0, VERIFY)
+
+
+def test_extensions_are_asked_for_one_upon_another_recorded_and_played_again(tmp_path: Path) -> None:
+    heard: list[ChatRequest] = []
+    beds = {"type": "integer", "minimum": 1, "maximum": 6}
+    answers = ["{}", extended(), extended(), extended(field="bed_count", document=beds)]
+
+    def script(request: ChatRequest) -> str:
+        heard.append(request)
+        return answers[len(heard) - 1]
+
+    source, path = asked(script, tmp_path, 0, extend=2)
+    found = source.extend(domain_of(NAME), 0, VERIFY, 2)
+    assert [extension.name for extension in found] == ["window_side", "bed_count"] and heard[0].response_schema == EXTENSION
+    assert "missing key entity" in heard[1].messages[-1].content and "window_side is taken" in heard[3].messages[-1].content
+    assert "window_side" in json.loads(heard[2].messages[1].content)["entities"]["room_type"]["fields"]
+    assert source.summary()["extension_accepted"] == 2
+    lines = read_proposals(path)
+    assert [(line.kind, line.domain, line.tool) for line in lines] == [("extension", NAME, None)] * 2
+    again = Replayed(lines, ProposalLog(tmp_path / "again.jsonl", keep=False), "f")
+    assert again.extend(domain_of("room_service"), 0, VERIFY, 0) == ()
+    assert again.extend(domain_of(NAME), 0, VERIFY, 0) == found and again.summary()["unused"] == 0
+    assert (tmp_path / "again.jsonl").read_bytes() == path.read_bytes()
+    twice = Replayed([lines[0], lines[0]], ProposalLog(tmp_path / "x.jsonl", keep=False), "f")
+    with pytest.raises(ProposalFileError, match=f"f: extension of {NAME}: .*window_side is taken"):
+        twice.extend(domain_of(NAME), 0, VERIFY, 0)
+
+
 LINE = {
     "kind": "domain", "category": "logistics", "domain": "kite_courier", "tool": None, "text": KITES, "model": "m",
     "request": "a" * 64,
@@ -427,6 +546,8 @@ def test_a_line_that_was_cut_off_by_a_kill_is_no_line(tmp_path: Path) -> None:
     ("changed", "message"),
     [
         ({"domains": -1}, "proposals.domains is at least 0"),
+        ({"extend": -1}, "proposals.extend is at least 0"),
+        ({"extend": 3}, "proposals.endpoint says who proposes"),
         ({"reword": 3}, "proposals.endpoint says who proposes"),
         ({"endpoint": ENDPOINT}, "is asked for nothing"),
         ({"endpoint": ENDPOINT, "domains": 1, "file": "x"}, "played again as it is"),
