@@ -22,6 +22,7 @@ from simulators.tasks.draft import Unsuitable
 from simulators.tasks.finding import name_subject
 from simulators.tasks.oracle import Agent, OracleAgent, Plan, PlannedAgent
 from simulators.worlds import OperationSpec, WorldSpec, WorldState
+from simulators.worlds.expressions import FieldOf
 from trajectories.canonical import canonical_json
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
@@ -108,6 +109,7 @@ def _drawn(
         criteria.append(Criterion("says_1", "says", (wording.spoken(answer), *(f"not:{rival}" for rival in rivals))))
         reply, words = wording.reply("lookup", answer=answer), f"{words} and tell me the {asked}"
     facts, asking, checkpoints = _confirmation(state, operation, arguments, words, rng)
+    checkpoints += _lookings(world, operation, finding, arguments, borrowed)
     calls = (*finding, *asking, GoldCall(operation.name, arguments))
     return Task(
         id="", world=world.name, seed=seed, split=split, difficulty=min(3, len(calls)), persona=Persona(),
@@ -147,6 +149,24 @@ def _named(
         named[name] = text
         finding += [call for call in calls if call not in finding and call.tool != operation.name]
     return named, tuple(finding)
+
+
+def _lookings(
+    world: WorldSpec,
+    operation: OperationSpec,
+    finding: tuple[GoldCall, ...],
+    arguments: Mapping[str, Any],
+    borrowed: Mapping[str, Any],
+) -> tuple[Checkpoint, ...]:
+    """A yes or no that is borrowed is guessed too easily: it must have been looked up, by the first call that shows it."""
+    before = (ToolPattern(operation.name, arguments),)
+    found = []
+    for name, value in borrowed.items():
+        shown = FieldOf(operation.entity, operation.arguments[name].field)
+        calls = (call for call in finding if shown in world.operations[call.tool or ""].returns.values())
+        if isinstance(value, bool) and (call := next(calls, None)) is not None:
+            found.append(Checkpoint(f"look_{name}", ToolPattern(call.tool or "", call.arguments), before))
+    return tuple(found)
 
 
 def _confirmation(
@@ -190,7 +210,7 @@ def _borrowed(
 
 
 def _words(operation: OperationSpec, named: Mapping[str, str], arguments: Mapping[str, Any]) -> str:
-    parts = [named.get(name) or f"{wording.spoken(name)} {wording.spoken(value)}" for name, value in arguments.items()]
+    parts = [named.get(name) or f"{wording.spoken(name)} {wording.spoken_value(value)}" for name, value in arguments.items()]
     return f"{wording.spoken(operation.name)}{': ' if parts else ''}{', '.join(parts)}"
 
 

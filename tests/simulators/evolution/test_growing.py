@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rewards.verifiers import verifier_for
 from simulators.evolution.domains import Domain
 from simulators.evolution.draft import a, spoken
+from simulators.evolution.errands import errand
 from simulators.evolution.fingerprints import tool_fingerprint
 from simulators.evolution.growing import grow
 from simulators.evolution.operators import OPERATORS
@@ -164,3 +165,11 @@ def test_words_are_said_as_people_say_them() -> None:
     nouns = ("outlet", "room_type", "unit", "upgrade")
     assert [a(noun) for noun in nouns] == ["an outlet", "a room type", "a unit", "an upgrade"]
     assert spoken("bearer_email", "bearer") == "email" and spoken("issued_on", "card") == "issued date"
+
+
+def test_a_yes_or_no_that_an_errand_borrows_must_be_looked_up() -> None:
+    domain = next(item for category in categories() for item in category.domains.values() if item.name == "operating_theatre")
+    world = grow(domain, 0).world
+    task = errand(world, "register_theatre", run_seed=0, split="train", verify=VERIFY)
+    assert task is not None and [item.name.partition("_")[0] for item in task.rubric.checkpoints] == ["look"]
+    assert task.certificate is not None and task.certificate.cheats["one_call"] == 0.0
