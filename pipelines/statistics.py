@@ -6,13 +6,13 @@ is honest near its ends; any other mean, and every paired difference, has a perc
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "bootstrap_mean", "mean_of_tasks", "paired_difference", "pass_rate", "wilson_interval"]
+__all__ = ["Estimate", "bootstrap_mean", "clopper_pearson", "mean_of_tasks", "paired_difference", "pass_rate", "wilson_interval"]
 
 _Z95 = 1.959963984540054
 _CHUNK = 2_000_000  # resampled values held in memory at a time: 16 MB
@@ -66,6 +66,20 @@ def wilson_interval(successes: int, trials: int, z: float = _Z95) -> tuple[float
     half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials)) * scale
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == trials else centre + half
+    return low, high
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a proportion (Clopper & Pearson 1934, Biometrika 26:404): never narrower than it says.
+
+    Raises:
+        ValueError: no trials, or more successes than trials.
+    """
+    if not 0 <= successes <= trials or trials == 0:
+        raise ValueError(f"{successes} successes of {trials} trials is not a proportion")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else _root(lambda rate: _at_least(successes, trials, rate) - tail)
+    high = 1.0 if successes == trials else _root(lambda rate: tail - 1 + _at_least(successes + 1, trials, rate))
     return low, high
 
 
@@ -124,3 +138,22 @@ def _checked(values: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise ValueError("a value is not finite; leave invalid rewards out before taking means")
     return array
+
+
+def _at_least(successes: int, trials: int, rate: float) -> float:
+    """The chance of so many successes or more, by terms in logarithms: thousands of trials do not underflow."""
+    choose = math.lgamma(trials + 1)
+    return math.fsum(
+        math.exp(
+            choose - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * math.log(rate) + (trials - k) * math.log1p(-rate)
+        )
+        for k in range(successes, trials + 1)
+    )
+
+
+def _root(rising: Callable[[float], float]) -> float:
+    """Where a function that rises from below 0 to above it crosses, by halving (0, 1) to the last bit."""
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return middle

@@ -22,12 +22,14 @@ from pipelines.voices import UserVoice, check_voice, open_voice
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward, RewardConfig
 from rewards.verifiers import verifier_for
+from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
 from simulators.stochastic import ToolTroubles
 from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks.stream import TaskStream, UncertifiableError
 from simulators.users import AnyVoice
 from simulators.worlds import WorldSpecError, load
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, to_row
+from trajectories.rewards import Reward
 from trajectories.shard_files import Layout, read_batches, verify_shard
 from trajectories.shards import ShardError, ShardWriter, manifest, read
 from trajectories.tasks import Split
@@ -55,10 +57,13 @@ class Synthesize(Counted):
     """Tasks of the two splits are disjoint: train, held_out."""
     keep: Literal["passes", "all"] = "passes"
     """passes: rejection sampling, only dialogues that solve their task become rows; all: failures too, labelled."""
+    error_budget: float = 0.02
+    """Share of the episodes that may end by a fault (and eight in any case) before the run stops."""
     rows_per_shard: int = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ErrorBudget(self.error_budget)
         if self.rows_per_shard < 1:
             raise ValueError(f"rows_per_shard: must be at least 1, not {self.rows_per_shard}")
 
@@ -83,14 +88,16 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
     Needs a running Ray. With `resume`, goes on behind the last task whose row and whose dialogue are both safe.
     """
     done, kept = _safe(config, directory) if resume else (0, 0)
-    passes = 0
+    passes, budget = 0, ErrorBudget(config.error_budget)
     with (
         progress.phase("synthesize", total=config.count, unit="tasks") as phase,
         _writer(config, directory, TRAJECTORY_SCHEMA, resume, kept) as rows,
         _writer(config, directory / "tasks", TASK_SCHEMA, resume, done) as tasks,
     ):
         phase.start_from(done)
-        for task, trajectory, is_pass in _made(config, done, open_voice(config.voice, directory)):
+        for task, trajectory, reward in _made(config, done, open_voice(config.voice, directory)):
+            budget.spend([reward])
+            is_pass = _is_pass(reward)
             if is_pass or config.keep == "all":
                 rows.append(trajectory)
             tasks.append(task)
@@ -115,7 +122,7 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
 
 def _made(
     config: Synthesize, first: int, voice: AnyVoice | None
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], bool]]:
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Reward]]:
     """Rows in order of their numbers, a chunk of them at a time per worker."""
     make = ray.remote(num_cpus=1)(_make_rows)
     starts = iter(range(first, config.count, _CHUNK))
@@ -130,7 +137,7 @@ def _made(
 
 def _make_rows(
     config: Synthesize, start: int, stop: int, voice: AnyVoice | None
-) -> list[tuple[dict[str, Any], dict[str, Any], bool]]:
+) -> list[tuple[dict[str, Any], dict[str, Any], Reward]]:
     verifier, reward = verifier_for(config.rewards.domain), CompositeReward(config.rewards)
     made = []
     for number in range(start, stop):
@@ -148,9 +155,12 @@ def _make_rows(
         judged = reward.score(task, trajectory.outcome, trajectory)
         blame = attribute(task, trajectory.outcome, judged)
         trajectory = replace(trajectory, reward=judged, metadata={**trajectory.metadata, "attribution": blame})
-        passed = judged.components.get("pass") == 1.0
-        made.append((to_row(task), to_row(trajectory), passed))
+        made.append((to_row(task), to_row(trajectory), judged))
     return made
+
+
+def _is_pass(reward: Reward) -> bool:
+    return reward.components.get("pass") == 1.0
 
 
 def _writer(config: Synthesize, directory: Path, schema: pa.Schema, resume: bool, keep: int) -> ShardWriter:
@@ -184,4 +194,10 @@ def check(config: Synthesize) -> None:
     check_voice(config.voice, "voice")
 
 
-register("synthesize", Synthesize, run, check=check, user_errors=(WorldSpecError, ShardError, UncertifiableError))
+register(
+    "synthesize",
+    Synthesize,
+    run,
+    check=check,
+    user_errors=(WorldSpecError, ShardError, UncertifiableError, ErrorBudgetSpentError),
+)

@@ -1,13 +1,13 @@
 """What `orrery validate` found, in figures: pass shares with exact intervals, refusals by reason, offences by name."""
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipelines.report import table
+from pipelines.statistics import clopper_pearson
 
-__all__ = ["clopper_pearson", "figures", "offences", "tables"]
+__all__ = ["figures", "offences", "tables"]
 
 Row = Mapping[str, Any]
 
@@ -54,20 +54,6 @@ def tables(summary: Mapping[str, Any]) -> str:
     )
 
 
-def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a proportion (Clopper & Pearson 1934, Biometrika 26:404): never narrower than it says.
-
-    Raises:
-        ValueError: no trials, or more successes than trials.
-    """
-    if not 0 <= successes <= trials or trials == 0:
-        raise ValueError(f"{successes} successes of {trials} trials is not a proportion")
-    tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else _root(lambda rate: _at_least(successes, trials, rate) - tail)
-    high = 1.0 if successes == trials else _root(lambda rate: tail - 1 + _at_least(successes + 1, trials, rate))
-    return low, high
-
-
 def _verdict(row: Row) -> str:
     reward = "no verdict" if row["reward"] is None else f"reward {row['reward']:g}"
     return f"{row['probe']} has {reward}" + (f", {row['cause']}" if row["cause"] else "")
@@ -78,22 +64,3 @@ def _share(probes: Iterable[Row], probe: str) -> dict[str, Any]:
     passed = sum(value == 1.0 for value in values)
     share = {"pass": passed / len(values), "ci95": list(clopper_pearson(passed, len(values)))} if values else {"pass": None}
     return {"tasks": len(values), "passed": passed} | share
-
-
-def _at_least(successes: int, trials: int, rate: float) -> float:
-    """The chance of so many successes or more, by terms in logarithms: thousands of trials do not underflow."""
-    choose = math.lgamma(trials + 1)
-    return math.fsum(
-        math.exp(
-            choose - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * math.log(rate) + (trials - k) * math.log1p(-rate)
-        )
-        for k in range(successes, trials + 1)
-    )
-
-
-def _root(rising: Callable[[float], float]) -> float:
-    """Where a function that rises from below 0 to above it crosses, by halving (0, 1) to the last bit."""
-    low, high = 0.0, 1.0
-    while low < (middle := (low + high) / 2) < high:
-        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
-    return middle

@@ -91,6 +91,16 @@ def test_a_model_that_makes_things_up_is_a_fault_of_the_user_and_no_failure(
     assert json.loads(Path("lies/summary.json").read_text())["failed_by"] == {"user": 8}
 
 
+def test_more_faults_than_the_budget_allows_stop_the_run_and_say_what_broke(
+    orrery: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    endpoint = ("voice.endpoint.base_url=http://127.0.0.1:9/v1", "voice.endpoint.model=nobody", "voice.endpoint.max_retries=0")
+    result = orrery("synthesize", *TASKS, *endpoint, "count=40", "out=unheard")
+    assert result.status == 2 and "9 of 9 episodes ended by a fault" in result.error and "unreachable" in result.error
+    assert not Path("unheard/summary.json").exists()
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
