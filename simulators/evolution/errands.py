@@ -18,6 +18,7 @@ from simulators.tasks.blind import blind_plans
 from simulators.tasks.certify import certify, of_texts
 from simulators.tasks.cheats import DropArgumentsAgent, EchoAgent, NullAgent
 from simulators.tasks.compose import compose
+from simulators.tasks.confirming import confirming
 from simulators.tasks.draft import Unsuitable
 from simulators.tasks.finding import name_subject
 from simulators.tasks.oracle import Agent, OracleAgent, Plan, PlannedAgent
@@ -176,11 +177,8 @@ def _confirmation(
     rules = [rule for rule in state.world.policies_on(operation.name) if rule.demands == "confirmation"]
     if not any(rule.applies(state, arguments[operation.subject_argument or ""], arguments) for rule in rules):
         return (), (), ()
-    said = wording.confirmed_text(True)
-    fact = Fact("confirmation_1", said, wording.CONFIRM_KEYWORDS["en"], wording.confirmation(True, rng), kind="confirmation")
-    before = (ToolPattern(operation.name, arguments),)
-    question = GoldCall(None, ask=fact.slot, say=wording.confirm_question(words))
-    return (fact,), (question,), (Checkpoint("confirmed_1", None, before, said=said),)
+    parts = confirming(1, words, True, (ToolPattern(operation.name, arguments),), rng)
+    return (parts.fact,), (parts.question,), (parts.checkpoint,)
 
 
 def _borrowed(

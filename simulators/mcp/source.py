@@ -17,7 +17,7 @@ from trajectories.canonical import canonical_json, canonical_value
 from trajectories.messages import ToolSpec
 from trajectories.outcomes import Fault
 
-__all__ = ["FaultKind", "MCPFault", "MCPToolSource", "error_result"]
+__all__ = ["FaultKind", "MCPFault", "MCPToolSource", "error_result", "explained"]
 
 FaultKind = Literal["unreachable", "died", "timeout", "protocol", "unrecorded"]
 """No session came about; the connection ended; no answer in time; an answer against the protocol or against the
@@ -69,7 +69,7 @@ class MCPToolSource(ABC):
             value = canonical_value(value)
             canonical_json(value).encode()  # raises for half of a surrogate pair, which no wire can carry
         except (ValueError, TypeError, RecursionError) as error:
-            return error_result(f"arguments are not JSON: {_explained(error)}")
+            return error_result(f"arguments are not JSON: {explained(error)}")
         return self._answer(tool, value)
 
     @abstractmethod
@@ -94,7 +94,8 @@ def error_result(message: str) -> ToolResult:
     return ToolResult(json.dumps({"error": message}, separators=(",", ":"), ensure_ascii=False), None, True)
 
 
-def _explained(error: Exception) -> str:
+def explained(error: Exception) -> str:
+    """Why a text is no JSON that can be used, for whoever wrote it."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at {error.pos}"
     if isinstance(error, UnicodeEncodeError):

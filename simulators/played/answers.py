@@ -13,7 +13,7 @@ from typing import Any, Final
 from mcp import types
 
 from simulators.mcp.content import from_wire
-from simulators.mcp.source import error_result
+from simulators.mcp.source import error_result, explained
 from simulators.played.checking import SchemaCheck
 from simulators.worlds import ToolResult
 from trajectories.canonical import canonical_text, canonical_value
@@ -130,7 +130,7 @@ def _decoded(text: str, kind: str) -> dict[str, Any]:
         value = canonical_value(json.loads(text))
         canonical_text(value).encode()  # raises for half of a surrogate pair, which no wire can carry
     except (ValueError, RecursionError) as error:
-        raise InvalidAnswer(f"it is not one JSON object and nothing else: {_explained(error)}") from error
+        raise InvalidAnswer(f"it is not one JSON object and nothing else: {explained(error)}") from error
     problem = _CHECKS[kind].problem(value)
     if problem is not None:
         raise InvalidAnswer(problem)
@@ -149,11 +149,3 @@ def _result(answer: Mapping[str, Any], output: SchemaCheck | None, max_character
     if isinstance(result, str):
         return from_wire(types.CallToolResult(content=[types.TextContent(text=result)]), max_characters)
     return from_wire(types.CallToolResult(content=[], structured_content=result), max_characters)
-
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at {error.pos}"
-    if isinstance(error, UnicodeEncodeError):
-        return "a string holds half of a surrogate pair"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]

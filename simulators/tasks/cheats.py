@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from simulators.tasks import wording
 from simulators.tasks.oracle import Plan, PlannedAgent
-from simulators.tasks.wishes import Wish, wishes
+from simulators.tasks.wishes import Wish, wishes, without
 from simulators.worlds import WorldSpec
 from trajectories.messages import Message
 from trajectories.tasks import GoldCall, Task
@@ -78,9 +78,9 @@ def mutated_plans(task: Task, world: WorldSpec) -> dict[str, Plan]:
     changed = {
         "missing_sub_goal": [wish.calls for wish in found[:-1]],
         "no_decision": [(*wish.finding, *wish.looks) for wish in found],
-        "no_reading": [_without(wish.calls, wish.readings) for wish in found],
-        "half_reading": [_without(wish.calls, wish.readings[1:]) for wish in found],
-        "no_confirmation": [_without(wish.calls, [wish.confirmation]) for wish in found],
+        "no_reading": [without(wish.calls, wish.readings) for wish in found],
+        "half_reading": [without(wish.calls, wish.readings[1:]) for wish in found],
+        "no_confirmation": [without(wish.calls, [wish.confirmation]) for wish in found],
         "ignored_answer": [wish.calls if wish.done else (*wish.calls, *wish.asked) for wish in found],
         "stopped_early": [(*wish.finding, *wish.looks, *(wish.done[:-1] or wish.done)) for wish in found],
         "wrong_action": [_opposite(wish, world) for wish in found],
@@ -113,10 +113,6 @@ def _about_another_record(wish: Wish, found: Sequence[Wish], task: Task, world: 
             plans["extra_act"] = [*calls, extra]
     number = found.index(wish) + 1
     return {f"{name}_{number}": Plan.one_by_one(mutated, reply) for name, mutated in plans.items()}
-
-
-def _without(calls: Sequence[GoldCall], left_out: Sequence[GoldCall | None]) -> tuple[GoldCall, ...]:
-    return tuple(call for call in calls if call not in left_out)
 
 
 def _reply(found: Sequence[Wish], language: str) -> str:

@@ -5,7 +5,7 @@ its depth is counted.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from simulators.tasks import wording
@@ -163,20 +163,13 @@ def _acts(draft: Draft, governed: GovernedOperation) -> list[OperationSpec]:
 def _may(state: WorldState, key: str, call: GoldCall) -> bool:
     """Whether no rule is in the way, which the reading shows, and the tool does it; `state` is changed."""
     operation = state.world.operations[call.tool or ""]
-    if state.find(operation.entity, key) is None or not _may_freely(state, operation.name, key, call.arguments):
+    if state.find(operation.entity, key) is None:
         return False
+    if state.world.policies_on(operation.name):
+        governed = next((item for item in governed_operations(state.world) if item.operation.name == operation.name), None)
+        if governed is None or not governed.is_free(state, key, call.arguments):
+            return False  # without `governed`: a rule that nobody can look up
     return would_do(state, operation, call.arguments)
-
-
-def _may_freely(state: WorldState, operation: str, key: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether the reading of the record alone shows that no rule is against the call, and none wants it confirmed."""
-    rules = state.world.policies_on(operation)
-    if not rules:
-        return True
-    governed = next((item for item in governed_operations(state.world) if item.operation.name == operation), None)
-    if governed is None or any(rule.applies(state, key, arguments) for rule in rules):
-        return False
-    return not governed.looks(state, key, arguments)
 
 
 def _holds(state: WorldState, entity: str, key: str, field: str, value: Any) -> bool:

@@ -73,6 +73,13 @@ class GovernedOperation:
     def wants_confirmation(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> bool:
         return any(policy.applies(state, key, arguments) for policy in self.confirmations)
 
+    def is_free(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether the reading of the subject alone shows that no rule is against this call, and none wants it confirmed."""
+        if state.find(self.entity, key) is None:
+            return False
+        rules = (*self.policies, *self.confirmations)
+        return not (any(rule.applies(state, key, arguments) for rule in rules) or self.looks(state, key, arguments))
+
     def looks(self, state: WorldState, key: str, arguments: Mapping[str, Any]) -> tuple[GoldCall, ...]:
         """The readings beyond the subject's own that this call hangs on; none where the subject and the call settle it."""
         known: dict[str, bool | None] = {}

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simulators.tasks import wording
+from simulators.tasks.confirming import confirming
 from simulators.tasks.draft import Access, Draft, FollowUp, SubGoal, Unsuitable, Verdict
 from simulators.tasks.finding import name_subject
 from simulators.tasks.governed import GovernedOperation, draw_argument, governed_operations, policy_field_values
 from simulators.worlds import OperationSpec, WorldState
 from trajectories.seeds import derive_rng
-from trajectories.tasks import Checkpoint, Criterion, Fact, GoldCall, RecordPatch, ToolPattern
+from trajectories.tasks import Checkpoint, Criterion, GoldCall, RecordPatch, ToolPattern
 
 __all__ = ["draw_arguments", "draw_change", "draw_confirmation", "draw_request", "would_do"]
 
@@ -93,7 +94,7 @@ def draw_change(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
         other = draw_arguments(draft, governed.operation, governed.subject, goal.key, rng)
         after, alone = state.fork(), fresh.fork()
         alone.call(governed.operation.name, other)
-        free = _freely(governed, state, goal.key, other) and not governed.looks(state, goal.key, other)
+        free = governed.is_free(state, goal.key, other)
         if free and not after.call(governed.operation.name, other).isError and alone.digest() == after.digest() != done:
             break
     else:
@@ -107,15 +108,9 @@ def draw_change(draft: Draft, access: Access, rng: random.Random) -> SubGoal:
         wording.change_of_mind(phrase, rng, draft.speaker.language),
         GoldCall(governed.operation.name, other),
         before,
-        lambda state: _freely(governed, state, goal.key, other),
+        lambda state: governed.is_free(state, goal.key, other),
     )
     return replace(goal, change=change, tags=("change",))
-
-
-def _freely(governed: GovernedOperation, state: WorldState, key: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether the call may be made without asking anybody."""
-    rules = (*governed.policies, *governed.confirmations)
-    return state.find(governed.entity, key) is not None and not any(rule.applies(state, key, arguments) for rule in rules)
 
 
 def _drawn(
@@ -179,21 +174,17 @@ def _confirmed(
     rng = derive_rng(draft.seed, "confirmation", draft.number)
     drawn, language = rng.random() < 0.5, draft.speaker.language
     yes = drawn if yes is None else yes
-    said, slot = wording.confirmed_text(yes, language), f"confirmation_{draft.number}"
     named = wording.subject("direct", governed.entity, rng, language=language, key=goal.key)
     phrase = wording.request(draft.world, governed.operation, governed.subject, named, arguments, rng, language=language)
-    question = GoldCall(None, ask=slot, say=wording.confirm_question(phrase, language))
-    keywords = wording.CONFIRM_KEYWORDS[language]
-    fact = Fact(slot, said, keywords, wording.confirmation(yes, rng, language), kind="confirmation")
-    before = goal.checkpoints[0].before
+    parts = confirming(draft.number, phrase, yes, goal.checkpoints[0].before, rng, language)
     return replace(
         goal,
         verdict="act" if yes else "keep",
-        calls=(*goal.calls[:-1], question, *(goal.calls[-1:] if yes else ())),
-        checkpoints=(*goal.checkpoints, Checkpoint(f"confirmed_{draft.number}", None, before, said=said)),
+        calls=(*goal.calls[:-1], parts.question, *(goal.calls[-1:] if yes else ())),
+        checkpoints=(*goal.checkpoints, parts.checkpoint),
         patterns=goal.patterns if yes else goal.patterns[:-1],
         reply=goal.reply if yes else wording.reply("keep", language=language),
-        facts=(*goal.facts, fact),
+        facts=(*goal.facts, parts.fact),
         tags=("confirm",),
     )
 

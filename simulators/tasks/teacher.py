@@ -12,7 +12,7 @@ from typing import Literal
 
 from simulators.tasks import wording
 from simulators.tasks.oracle import Plan, PlannedAgent
-from simulators.tasks.wishes import Wish, wishes
+from simulators.tasks.wishes import Wish, wishes, without
 from simulators.worlds import WorldSpec
 from trajectories.seeds import derive_rng
 from trajectories.tasks import GoldCall, Task
@@ -135,7 +135,7 @@ def _errors(wish: Wish, world: WorldSpec, rng: random.Random) -> dict[str, Calla
     before, right = (*wish.finding, *wish.looks), _right(wish)
     options: dict[str, Callable[[], _Done]] = {}
     if (read := wish.read) is not None:
-        options["skip_look_up"] = lambda: replace(right, calls=_without(wish.calls, wish.readings))
+        options["skip_look_up"] = lambda: replace(right, calls=without(wish.calls, wish.readings))
         options["wrong_digit"] = lambda: _with_wrong_digit(wish, read, right, rng)
     else:
         options["ignore_change"] = lambda: _Done(before)
@@ -159,14 +159,10 @@ def _errors(wish: Wish, world: WorldSpec, rng: random.Random) -> dict[str, Calla
     if len(wish.done) > 1:
         options["stop_early"] = lambda: _Done((*before, *wish.done[:-1]))
     if wish.confirmation is not None:
-        options["skip_confirmation"] = lambda: _Done((*_without(before, [wish.confirmation]), *wish.asked))
+        options["skip_confirmation"] = lambda: _Done((*without(before, [wish.confirmation]), *wish.asked))
         if not wish.done:
             options["ignore_answer"] = lambda: _Done((*before, *wish.asked))
     return options
-
-
-def _without(calls: Sequence[GoldCall], left_out: Sequence[GoldCall | None]) -> tuple[GoldCall, ...]:
-    return tuple(call for call in calls if call not in left_out)
 
 
 def _reasons(world: WorldSpec) -> list[str]:

@@ -4,14 +4,14 @@ Only the task and its world are needed, so stored tasks can be played by teacher
 again. Checkpoints whose names end in the same number belong to one sub-goal, and `before` names what it decides about.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
 from simulators.worlds import WorldSpec
 from trajectories.tasks import Checkpoint, GoldCall, Task, ToolPattern
 
-__all__ = ["Wish", "wishes"]
+__all__ = ["Wish", "wishes", "without"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,11 @@ def wishes(task: Task, world: WorldSpec) -> tuple[Wish, ...]:
     if rest:
         raise ValueError(f"task {task.id}: {len(rest)} gold calls after the last checkpoint")
     return tuple(found)
+
+
+def without(calls: Iterable[GoldCall], left_out: Collection[GoldCall | None]) -> tuple[GoldCall, ...]:
+    """The calls but those that are left out."""
+    return tuple(call for call in calls if call not in left_out)
 
 
 def _number(checkpoint: Checkpoint) -> str:
