@@ -35,7 +35,7 @@ from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, from_row, to_row
 from trajectories.seeds import derive_seed
 from trajectories.shards import ShardWriter, read
 from trajectories.tasks import Task
-from trajectories.trajectory import Sampling, Trajectory
+from trajectories.trajectory import Provenance, Sampling, Trajectory
 
 __all__ = ["RULERS", "Evaluate", "Examination", "examine", "examine_all", "held_out_tasks", "measure_rulers"]
 
@@ -225,8 +225,8 @@ async def measure_rulers(
             items = [(task, derive_seed(config.seed, "ruler", task.id), agent) for task in tasks]
             judged = []
             for task, (messages, _, outcome) in zip(tasks, await pool.play_many(items), strict=True):
-                about = {"world": task.world}
-                episode = Trajectory(f"{kind}/{task.id}", task.id, messages=messages, outcome=outcome, metadata=about)
+                about = Provenance(world=task.world)
+                episode = Trajectory(f"{kind}/{task.id}", task.id, messages=messages, outcome=outcome, provenance=about)
                 judged.append(replace(episode, reward=reward.score(task, outcome, episode)))
             found[name][kind] = passes(judged) | {"by_world": by_world(judged)}
             phase.advance(len(tasks))
@@ -251,8 +251,8 @@ def passes(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
 
 def by_world(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
     """`passes` of each world."""
-    worlds = dict.fromkeys(trajectory.metadata["world"] for trajectory in trajectories)
-    return {world: passes([t for t in trajectories if t.metadata["world"] == world]) for world in worlds}
+    worlds = dict.fromkeys(trajectory.provenance.world for trajectory in trajectories)
+    return {world: passes([t for t in trajectories if t.provenance.world == world]) for world in worlds}
 
 
 def pass_values(trajectories: Sequence[Trajectory]) -> list[float | None]:

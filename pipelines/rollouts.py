@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pipelines.progress import Phase, Progress
 from rewards.composition import CompositeReward
+from rewards.verdicts import rubric_verdicts
 from rl.policy.dialects import Dialect
 from rl.policy.source import PolicyConfig, read_dialect
 from rl.rollout.agent_loop import RolloutLimits
@@ -89,7 +90,7 @@ class Rollouts:
         for index, trajectory in enumerate(trajectories):
             assert trajectory.outcome is not None
             score = reward.score(tasks[index // k], trajectory.outcome, trajectory)
-            judged.append(replace(trajectory, reward=score))
+            judged.append(replace(trajectory, reward=score, verdicts=rubric_verdicts(score)))
         return judged
 
     def reset_meter(self) -> None:

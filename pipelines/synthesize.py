@@ -21,6 +21,7 @@ from pipelines.schema import Counted, register
 from pipelines.voices import UserVoice, check_voice, open_voice
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward, RewardConfig
+from rewards.verdicts import rubric_verdicts
 from rewards.verifiers import verifier_for
 from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
 from simulators.stochastic import ToolTroubles
@@ -59,6 +60,8 @@ class Synthesize(Counted):
     """passes: rejection sampling, only dialogues that solve their task become rows; all: failures too, labelled."""
     error_budget: float = 0.02
     """Share of the episodes that may end by a fault (and eight in any case) before the run stops."""
+    licence: str = "Apache-2.0"
+    """SPDX identifier of the licence that the rows are under."""
     rows_per_shard: int = 1000
 
     def __post_init__(self) -> None:
@@ -154,7 +157,14 @@ def _make_rows(
         assert trajectory.outcome is not None
         judged = reward.score(task, trajectory.outcome, trajectory)
         blame = attribute(task, trajectory.outcome, judged)
-        trajectory = replace(trajectory, reward=judged, metadata={**trajectory.metadata, "attribution": blame})
+        about = replace(trajectory.provenance, licence=config.licence)
+        trajectory = replace(
+            trajectory,
+            reward=judged,
+            verdicts=rubric_verdicts(judged),
+            provenance=about,
+            metadata={**trajectory.metadata, "attribution": blame},
+        )
         made.append((to_row(task), to_row(trajectory), judged))
     return made
 

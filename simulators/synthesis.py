@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from simulators.provenance import provenance_of
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.difficulty import count_difficulty
@@ -78,10 +79,9 @@ def synthesize(
         tools=tools,
         outcome=outcome,
         reward=verify(task, outcome),
+        provenance=provenance_of(task, tools, run_seed=run_seed),
         metadata={
             "number": number,
-            "world": task.world,
-            "world_fingerprint": world.fingerprint(),
             "difficulty": task.difficulty,
             "counted": {
                 **asdict(count_difficulty(task, world)),
@@ -94,7 +94,6 @@ def synthesize(
             "policy": policy.kind,
             "competence": policy.competence if policy.kind == "teacher" else 1.0,
             "errors": list(getattr(planned, "errors", ())),
-            "certificate": task.certificate is not None and task.certificate.certified,
         },
     )
     return task, trajectory

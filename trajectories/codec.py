@@ -7,6 +7,7 @@ may be unreadable for that.
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, overload
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from trajectories.outcomes import Outcome
 from trajectories.records import from_json, to_json
 from trajectories.rewards import Reward
 from trajectories.tasks import Task
-from trajectories.trajectory import Segment, Trajectory
+from trajectories.trajectory import SCHEMA_VERSION, Provenance, Segment, Trajectory, Verdict
 
 __all__ = ["TASK_SCHEMA", "TRAJECTORY_SCHEMA", "CodecError", "from_row", "to_row"]
 
@@ -27,12 +28,20 @@ _SEGMENT = pa.struct(
         "token_ids": pa.list_(pa.int32()),
         "log_probs": pa.list_(pa.float64()),
         "sampling": pa.struct(
-            {"temperature": pa.float64(), "top_p": pa.float64(), "top_k": pa.int32(), "seed": pa.int64()}
+            {
+                "temperature": pa.float64(),
+                "top_p": pa.float64(),
+                "top_k": pa.int32(),
+                "seed": pa.int64(),
+                "grammar": pa.string(),
+            }
         ),
         "policy_version": pa.int32(),
         "stale_cache_version": pa.int32(),
     }
 )
+
+_VERDICT = pa.struct({name: pa.string() for name in ("judge", "criterion", "verdict", "reasons", "evidence")})
 
 TRAJECTORY_SCHEMA = pa.schema(
     {
@@ -49,7 +58,17 @@ TRAJECTORY_SCHEMA = pa.schema(
         "reward": pa.float64(),
         "reward_valid": pa.bool_(),
         "reward_detail": pa.string(),
+        "verdicts": pa.list_(_VERDICT),
+        "world": pa.string(),
+        "world_fingerprint": pa.string(),
+        "tool_fingerprints": pa.list_(pa.string()),
+        "certificate": pa.json_(),
+        "run_seed": pa.int64(),
+        "parents": pa.list_(pa.string()),
+        "models": pa.json_(),
+        "licence": pa.string(),
         "metadata": pa.json_(),
+        "schema_version": pa.int32(),
     }
 )
 """Columns of a trajectory. `tool_extras` holds what MCP says of each tool beyond OpenAI's shape (null where nothing);
@@ -130,7 +149,10 @@ def _trajectory_row(trajectory: Trajectory) -> dict[str, Any]:
         "reward": None if reward is None else reward.value,
         "reward_valid": None if reward is None else reward.valid,
         "reward_detail": detail,
+        "verdicts": [to_json(verdict) for verdict in trajectory.verdicts],
+        **to_json(trajectory.provenance),
         "metadata": dict(trajectory.metadata),
+        "schema_version": SCHEMA_VERSION,
     }
 
 
@@ -141,6 +163,8 @@ def _trajectory(row: Mapping[str, Any]) -> Trajectory:
             sorted(row.keys() - set(TRAJECTORY_SCHEMA.names)),
         )
         raise CodecError(f"Trajectory: columns missing {missing}, unknown {unknown}")
+    if row["schema_version"] != SCHEMA_VERSION:
+        raise CodecError(f"Trajectory: schema_version is {row['schema_version']}; this code reads {SCHEMA_VERSION}")
     extras = row["tool_extras"] or [{}] * len(row["tools"])
     return Trajectory(
         id=row["id"],
@@ -153,6 +177,8 @@ def _trajectory(row: Mapping[str, Any]) -> Trajectory:
         tools=tuple(_tool(tool["function"], extra) for tool, extra in zip(row["tools"], extras, strict=True)),
         outcome=None if row["outcome"] is None else from_json(Outcome, json.loads(row["outcome"])),
         reward=_reward(row),
+        verdicts=tuple(from_json(Verdict, verdict) for verdict in row["verdicts"]),
+        provenance=from_json(Provenance, {item.name: row[item.name] for item in fields(Provenance)}),
         metadata=row["metadata"],
     )
 

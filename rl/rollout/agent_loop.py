@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from rl.rollout.engine import Completion, Engine, EngineError, WeightSyncError
 from simulators.environment import Observation, StepResult
 from simulators.pool import SlotFault
+from simulators.provenance import provenance_of
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
 from trajectories.seeds import derive_seed
@@ -103,7 +104,8 @@ async def rollout(
         messages=tuple(episode.messages),
         tools=episode.tools,
         outcome=outcome,
-        metadata={"world": task.world, "difficulty": task.difficulty, "split": task.split, "tags": list(task.tags)},
+        provenance=provenance_of(task, episode.tools, run_seed=seed),
+        metadata={"difficulty": task.difficulty, "split": task.split, "tags": list(task.tags)},
     )
 
 

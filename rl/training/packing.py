@@ -47,7 +47,13 @@ class TokenRow:
 
     @staticmethod
     def of(trajectory: Trajectory) -> "TokenRow":
-        """The tokens of a trajectory, loss on those that the policy sampled."""
+        """The tokens of a trajectory, loss on those that the policy sampled.
+
+        Raises:
+            ValueError: for a demonstration, which has no behaviour log-probabilities.
+        """
+        if any(segment.origin == "demonstration" for segment in trajectory.segments):
+            raise ValueError(f"{trajectory.id} is a demonstration; RL learns from what the policy itself sampled")
         return TokenRow(
             token_ids=np.asarray(trajectory.token_ids, dtype=np.int64),
             loss_mask=np.asarray(trajectory.loss_mask, dtype=bool),

@@ -4,12 +4,12 @@ import pytest
 
 from pipelines.evaluate import Evaluate, Examination, by_world, pass_values, passes
 from trajectories.rewards import Reward
-from trajectories.trajectory import Trajectory
+from trajectories.trajectory import Provenance, Trajectory
 
 
 def episode(value: float | None, world: str = "travel") -> Trajectory:
     reward = Reward.invalid("engine: it died") if value is None else Reward(value - 0.1, components={"pass": value})
-    return Trajectory(id="x", task_id="x", reward=reward, metadata={"world": world})
+    return Trajectory(id="x", task_id="x", reward=reward, provenance=Provenance(world=world))
 
 
 def test_a_fault_is_neither_pass_nor_failure_and_is_told():

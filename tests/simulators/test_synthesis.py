@@ -62,9 +62,12 @@ def test_the_row_names_its_task_its_world_and_its_maker():
     task, trajectory = row(4, split="held_out")
     about = trajectory.metadata
     assert trajectory.task_id == task.id and task.split == about["split"] == "held_out"
-    assert about["number"] == 4 and about["world"] == task.world == "it_tickets"
-    assert about["world_fingerprint"] == load("it_tickets").fingerprint()
-    assert (about["policy"], about["competence"], about["certificate"]) == ("teacher", 0.5, True)
+    whence = trajectory.provenance
+    assert about["number"] == 4 and whence.world == task.world == "it_tickets"
+    assert whence.world_fingerprint == load("it_tickets").fingerprint()
+    assert whence.tool_fingerprints == tuple(tool.fingerprint() for tool in trajectory.tools)
+    assert (about["policy"], about["competence"]) == ("teacher", 0.5)
+    assert whence.certificate == task.certificate and whence.certificate.certified
     assert trajectory.messages[0].role == "system" and trajectory.tools and not trajectory.segments
 
 

@@ -22,7 +22,7 @@ from trajectories.tasks import (
     Task,
     ToolPattern,
 )
-from trajectories.trajectory import Sampling, Segment, Trajectory
+from trajectories.trajectory import Provenance, Sampling, Segment, Trajectory, Verdict
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 names = st.text("abcdefghij_", min_size=1, max_size=8)
@@ -126,6 +126,7 @@ samplings = st.builds(
     top_p=st.floats(0, 1),
     top_k=st.integers(-1, 2**31 - 1),
     seed=st.none() | seeds,
+    grammar=st.none() | st.just("tool_calls"),
 )
 token_ids = st.integers(0, 2**31 - 1)
 versions = st.none() | st.integers(0, 2**31 - 1)
@@ -139,9 +140,35 @@ def _policy_segment(
 
 
 segments = st.builds(
-    Segment, origin=st.just("context"), token_ids=st.lists(token_ids, max_size=5).map(tuple)
+    Segment, origin=st.sampled_from(["context", "demonstration"]), token_ids=st.lists(token_ids, max_size=5).map(tuple)
 ) | st.builds(
     _policy_segment, st.lists(st.tuples(token_ids, any_float), max_size=5), st.none() | samplings, versions, versions
+)
+certificates = st.builds(
+    Certificate,
+    oracle=floats,
+    cheats=st.dictionaries(names, floats, max_size=3),
+    certified=st.booleans(),
+    reasons=st.lists(text, max_size=2).map(tuple),
+)
+verdicts = st.builds(
+    Verdict,
+    judge=text,
+    criterion=text,
+    verdict=st.sampled_from(["pass", "fail", "not_applicable"]),
+    reasons=text,
+    evidence=text,
+)
+provenances = st.builds(
+    Provenance,
+    world=text,
+    world_fingerprint=text,
+    tool_fingerprints=st.lists(text, max_size=3).map(tuple),
+    certificate=st.none() | certificates,
+    run_seed=st.none() | seeds,
+    parents=st.lists(text, max_size=2).map(tuple),
+    models=st.dictionaries(names, text, max_size=2),
+    licence=text,
 )
 trajectories = st.builds(
     Trajectory,
@@ -155,6 +182,8 @@ trajectories = st.builds(
     tools=st.lists(tools, max_size=2).map(tuple),
     outcome=st.none() | outcomes,
     reward=st.none() | rewards,
+    verdicts=st.lists(verdicts, max_size=2).map(tuple),
+    provenance=provenances,
     metadata=json_objects(),
 )
 
@@ -215,14 +244,7 @@ tasks = st.builds(
         changes=st.lists(tame_changes, max_size=2).map(tuple),
         reply=text,
     ),
-    certificate=st.none()
-    | st.builds(
-        Certificate,
-        oracle=floats,
-        cheats=st.dictionaries(names, floats, max_size=3),
-        certified=st.booleans(),
-        reasons=st.lists(text, max_size=2).map(tuple),
-    ),
+    certificate=st.none() | certificates,
     tags=st.lists(text, max_size=2).map(tuple),
     agent=st.none() | st.builds(AgentSpec, name=names, preamble=text, tools=texts),
 )

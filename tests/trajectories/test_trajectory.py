@@ -14,7 +14,8 @@ def test_per_token_streams_have_the_length_of_the_tokens(trajectory):
     count = len(trajectory.token_ids)
     assert count == sum(len(segment.token_ids) for segment in trajectory.segments)
     assert len(trajectory.loss_mask) == len(trajectory.behaviour_log_probs) == len(trajectory.temperatures) == count
-    assert sum(trajectory.loss_mask) == trajectory.num_policy_tokens
+    shown = sum(len(segment.token_ids) for segment in trajectory.segments if segment.origin == "demonstration")
+    assert sum(trajectory.loss_mask) == trajectory.num_policy_tokens + shown
 
 
 def test_streams_say_which_token_was_sampled_and_how():

@@ -40,7 +40,7 @@ async def test_an_oracle_in_tokens_passes_and_its_tokens_are_one_whole_rendering
         assert trajectory.token_ids == list(tokens)[: len(trajectory.token_ids)]
         assert trajectory.loss_mask == [bool(value) for value in mask][: len(trajectory.token_ids)]
         assert trajectory.outcome.messages == trajectory.messages[1:]
-        assert trajectory.task_id == task.id and trajectory.metadata["world"] == task.world
+        assert trajectory.task_id == task.id and trajectory.provenance.world == task.world
 
 
 async def test_segments_keep_what_the_engine_returned():
