@@ -127,6 +127,8 @@ def _execute(app: App, composed: DictConfig) -> int:
             app.check(config)
         with RunDirectory.open(app.name, plain(config), out=_out(app.name, config), resume=config.resume) as run:
             started.append(run)
+            if run.finished and app.unfinished is not None and app.unfinished(run.read_summary()):
+                run.reopen()
             if run.finished:
                 print(f"{run.path} is finished already; its result is in {run.file('summary.json')}")
                 return 0

@@ -153,6 +153,11 @@ class RunDirectory:
         self.finished = True
         return path
 
+    def reopen(self) -> None:
+        """Go on with a finished run: its summary is taken away until there is a new one."""
+        (self.path / "summary.json").unlink()
+        self.finished = False
+
     def read_summary(self) -> dict[str, Any]:
         """The stored result of a finished run."""
         return json.loads((self.path / "summary.json").read_text())

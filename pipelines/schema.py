@@ -71,6 +71,8 @@ class App:
     """Looks for what is wrong with the input before a run directory is made and anything starts."""
     user_errors: tuple[type[Exception], ...] = ()
     """Errors of the packages beneath that tell the user what to do; shown without a traceback."""
+    unfinished: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether a run that wrote this summary left something that ``resume=auto`` should make up for."""
 
 
 _APPS: dict[str, App] = {}
@@ -83,11 +85,12 @@ def register(
     *,
     check: Callable[[Any], object] | None = None,
     user_errors: tuple[type[Exception], ...] = (),
+    unfinished: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> None:
     """Make `run` the command ``orrery <name>``, with the keys of the dataclass `config`."""
     if not (dataclasses.is_dataclass(config) and issubclass(config, Command)):
         raise TypeError(f"{config.__name__} is not a dataclass derived from pipelines.schema.Command")
-    _APPS[name] = App(name, config, run, check, user_errors)
+    _APPS[name] = App(name, config, run, check, user_errors, unfinished)
     # conf/<name>.yaml begins its defaults list with schema/<name>, which types every key that follows. Without such a
     # page, the dataclass with its own defaults is the whole configuration.
     store, node = ConfigStore.instance(), mirror(config)

@@ -1,11 +1,11 @@
-"""One synthesised row: a certified task, played by a scripted policy, judged. A pure function of its number.
+"""One synthesised row: a certified task, played by a scripted policy, judged. A pure function of its number and rollout.
 
 The verifier is handed in, as everywhere in this package. Who computes which number, and when, changes nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 from simulators.provenance import provenance_of
 from simulators.stochastic import ToolTroubles
@@ -23,7 +23,9 @@ from trajectories.seeds import derive_seed
 from trajectories.tasks import Split, Task
 from trajectories.trajectory import Trajectory
 
-__all__ = ["ScriptedPolicy", "synthesize"]
+__all__ = ["ScriptedPolicy", "about", "demonstrate", "synthesize"]
+
+Verify = Callable[[Task, Outcome], Reward]
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,42 @@ def synthesize(
     *,
     run_seed: int,
     split: Split,
-    verify: Callable[[Task, Outcome], Reward],
+    verify: Verify,
+    rollout: int = 0,
     troubles: ToolTroubles | None = None,
     voice: AnyVoice | None = None,
 ) -> tuple[Task, Trajectory]:
-    """The task of this number and the judged dialogue of the scripted policy on it (messages; no tokens yet).
+    """The task of this number and the judged dialogue of the scripted policy on it (messages; no tokens yet)."""
+    task = stream.task(number, run_seed=run_seed, split=split, verify=verify)
+    trajectory = demonstrate(task, policy, run_seed=run_seed, rollout=rollout, troubles=troubles, voice=voice)
+    assert trajectory.outcome is not None
+    return task, replace(
+        trajectory, reward=verify(task, trajectory.outcome), metadata={"number": number, **trajectory.metadata}
+    )
+
+
+def demonstrate(
+    task: Task,
+    policy: ScriptedPolicy,
+    *,
+    run_seed: int,
+    rollout: int = 0,
+    troubles: ToolTroubles | None = None,
+    voice: AnyVoice | None = None,
+) -> Trajectory:
+    """The dialogue of the scripted policy on `task`, not judged yet.
 
     Args:
+        rollout: which try at the task; a teacher errs otherwise each time.
         troubles: how often tools misbehave; the policy then keeps its plan as a `PatientAgent` does.
         voice: who puts what the user says into words; None for the built-in grammar.
     """
-    task = stream.task(number, run_seed=run_seed, split=split, verify=verify)
     world = load(task.world)
-    planned = make_agent(policy.kind, task, world, run_seed=run_seed, competence=policy.competence, errors=policy.errors)
+    planned = make_agent(
+        policy.kind, task, world, run_seed=run_seed, rollout=rollout, competence=policy.competence, errors=policy.errors
+    )
     assert isinstance(planned, PlannedAgent)
-    seed = derive_seed(run_seed, "episode", task.id, 0)
+    seed = derive_seed(run_seed, "episode", task.id, rollout)
     if troubles is not None and troubles.active:
         patient = PatientAgent(task, world, planned.plan)
         turns = most_turns(task, world, troubles) + len(planned.plan.turns)
@@ -71,29 +94,34 @@ def synthesize(
     else:
         turns = max(12, len(planned.plan.turns) + 1)
         messages, tools, outcome = play(task, world, planned, seed, max_turns=turns, voice=voice)
-    trajectory = Trajectory(
-        id=f"{task.id}-0",
+    return Trajectory(
+        id=f"{task.id}-{rollout}",
         task_id=task.id,
+        rollout=rollout,
         seed=seed,
         messages=messages,
         tools=tools,
         outcome=outcome,
-        reward=verify(task, outcome),
         provenance=provenance_of(task, tools, run_seed=run_seed),
-        metadata={
-            "number": number,
-            "difficulty": task.difficulty,
-            "counted": {
-                **asdict(count_difficulty(task, world)),
-                "faults": sum(call.trouble is not None for call in outcome.calls),
-            },
-            "split": split,
-            "tags": list(task.tags),
-            "persona": task.persona.name,
-            "language": task.persona.language,
+        metadata=about(task, outcome)
+        | {
             "policy": policy.kind,
             "competence": policy.competence if policy.kind == "teacher" else 1.0,
             "errors": list(getattr(planned, "errors", ())),
         },
     )
-    return task, trajectory
+
+
+def about(task: Task, outcome: Outcome) -> dict[str, Any]:
+    """What a row says of its task and of what befell it, beside its provenance."""
+    return {
+        "difficulty": task.difficulty,
+        "counted": {
+            **asdict(count_difficulty(task, load(task.world))),
+            "faults": sum(call.trouble is not None for call in outcome.calls),
+        },
+        "split": task.split,
+        "tags": list(task.tags),
+        "persona": task.persona.name,
+        "language": task.persona.language,
+    }

@@ -99,6 +99,25 @@ class ShardWriter:
             self._encode()
         self._seal_if_full()
 
+    def extend(self, batch: pa.RecordBatch) -> None:
+        """Adds rows that are Arrow already.
+
+        Raises:
+            CodecError: the batch has another schema.
+            DiskFullError: as `append`.
+        """
+        if self._manifest is not None:
+            raise ValueError(f"{self._layout.manifest}: the split is closed; open a writer with resume=True")
+        if not batch.schema.equals(self._schema):
+            raise CodecError(f"a batch has the columns {batch.schema.names}, this writer's are {self._schema.names}")
+        self._encode()
+        self._seal_if_full()
+        while batch.num_rows:
+            room = self._rows_per_shard - self._open_rows
+            self._batches.append(batch.slice(0, room))
+            batch = batch.slice(room)
+            self._seal_if_full()
+
     def flush(self) -> int:
         """Makes all rows durable now and returns their number; the open shard is rewritten as it grows."""
         self._encode()

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trajectories import shards
+from trajectories.columns import to_batch
 from trajectories.json_text import CodecError
 from trajectories.shards import ShardError, ShardWriter
 
@@ -219,3 +220,26 @@ def test_a_long_split_is_written_in_row_groups_of_bounded_size(tmp_path):
     write(tmp_path, 600, rows_per_shard=600)
     metadata = pq.read_metadata(tmp_path / "data" / "train-00000-of-00001.parquet")
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [256, 256, 88]
+
+
+@settings(max_examples=25, deadline=None)
+@given(parts=st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=6))
+def test_rows_that_come_as_arrow_give_the_same_bytes(tmp_path_factory, parts):
+    directory, total = tmp_path_factory.mktemp("arrow"), sum(size for size, _ in parts)
+    with writer(directory / "mixed") as mixed:
+        start = 0
+        for size, is_arrow in parts:
+            found = rows(size, start)
+            start += size
+            if is_arrow:
+                mixed.extend(to_batch(found, SCHEMA))
+            else:
+                for row in found:
+                    mixed.append(row)
+    write(directory / "plain", total)
+    assert files(directory / "mixed") == files(directory / "plain")
+
+
+def test_a_batch_of_other_columns_is_refused(tmp_path):
+    with writer(tmp_path) as open_writer, pytest.raises(CodecError, match=r"a batch has the columns \['id'\]"):
+        open_writer.extend(pa.RecordBatch.from_pydict({"id": [1]}))
