@@ -20,11 +20,12 @@ from pipelines.cluster import ray_session
 from pipelines.errors import UserError
 from pipelines.evolve_proposals import check_proposals, open_proposals
 from pipelines.evolve_report import write_report
+from pipelines.models import usage_of
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory, write_atomically
 from pipelines.schema import Command, register
 from rewards.verifiers import verifier_for
-from services.chat import ChatError
+from services.chat import ChatError, StoreError
 from simulators.evolution.domains import Category, Domain
 from simulators.evolution.draft import Extension
 from simulators.evolution.errands import Verify
@@ -103,6 +104,7 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
         write_report(run.path, domains, tools, summary)
     if source is not None:
         summary["proposals"] = source.summary()
+        summary["usage"] = usage_of(run.path)
     summary["peak_rss_bytes"] = _peak_rss_bytes() + peaks.total()
     summary["phases"] = progress.seconds
     summary["seconds"] = progress.elapsed
@@ -204,5 +206,5 @@ def check(config: Evolve) -> None:
 
 register(
     "evolve", Evolve, run, check=check,
-    user_errors=(WorldSpecError, ShardError, ChatError, ProposalFileError, Unacceptable),
+    user_errors=(WorldSpecError, ShardError, ChatError, StoreError, ProposalFileError, Unacceptable),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from services.chat import StoreError
 from simulators.stochastic import EpisodeTroubles, ToolTroubles
 from simulators.toolbox import given_world
 from simulators.users import AnyVoice, LedgerUser
@@ -175,6 +176,8 @@ class Environment:
                 result, trouble = self._state.call(call.name, arguments), None
             else:
                 result, trouble = self._episode_troubles.call(self._state, call.name, arguments, len(self._calls))
+        except StoreError:  # the disk under a record is full or broken: no episode's fault, the run stops
+            raise
         except Exception as error:  # a world that raises is broken: that is a fault, never the policy's failure
             self._fail(Fault("tool", f"{call.name}: {type(error).__name__}: {error}"))
             return CallRecord(call.name, arguments, True, "the tool broke")
@@ -183,6 +186,8 @@ class Environment:
     def _answer_by_user(self, message: Message) -> list[Message]:
         try:
             reply = self._user.reply(message)
+        except StoreError:
+            raise
         except Exception as error:
             self._fail(Fault("user", f"{type(error).__name__}: {error}"))
             return []

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from trajectories.messages import Message, ToolSpec
 
-__all__ = ["ChatError", "ChatErrorKind", "ChatModel", "ChatReply", "ChatRequest", "FinishReason", "Usage"]
+__all__ = ["ChatError", "ChatErrorKind", "ChatModel", "ChatReply", "ChatRequest", "FinishReason", "Usage", "is_cut_off"]
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 """The model came to its end; it was cut off at `max_tokens`; it calls tools."""
@@ -19,21 +19,35 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 ChatErrorKind = Literal[
     "unreachable", "timeout", "overloaded", "failed", "refused", "malformed", "truncated", "declined", "unscripted"
 ]
-"""No connection, or one that broke off; no answer in time; too many requests (429, 503); the endpoint broke (other 5xx);
-it takes no such request (4xx: key, model name, settings); its answer is no chat completion; JSON that was cut off at
-`max_tokens`; the model or a filter would not answer; a script has no reply to this."""
+"""No connection, or one that broke off; no answer in time (408, too); too many requests (429, 503); the endpoint broke
+(other 5xx); it takes no such request (3xx, other 4xx: address, key, model name, settings); its answer is no chat completion;
+JSON that was cut off at `max_tokens`; the model or a filter would not answer; a script has no reply to this."""
 
 
 class ChatError(RuntimeError):
-    """There is no reply. For whoever is played by the model this is a fault, never an answer."""
+    """There is no reply. For whoever is played by the model this is a fault, never an answer.
 
-    def __init__(self, kind: ChatErrorKind, message: str) -> None:
+    Args:
+        usage: what was paid for an answer that is none, where the endpoint says so.
+        retry_after: seconds that the endpoint asks to be left alone.
+        attempts: how often it was asked.
+    """
+
+    def __init__(
+        self,
+        kind: ChatErrorKind,
+        message: str,
+        usage: "Usage | None" = None,
+        retry_after: float | None = None,
+        attempts: int = 1,
+    ) -> None:
         super().__init__(message)
         self.kind: ChatErrorKind = kind
         self.message = message
+        self.usage, self.retry_after, self.attempts = usage, retry_after, attempts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.kind, self.message)
+        return type(self), (self.kind, self.message, self.usage, self.retry_after, self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,11 @@ class ChatReply:
     """None where nobody counted."""
 
 
+def is_cut_off(request: ChatRequest, reply: ChatReply) -> bool:
+    """Whether this is half of the JSON that was asked for: `ChatModel.complete` makes an error of it."""
+    return request.response_schema is not None and reply.finish_reason == "length"
+
+
 class ChatModel(ABC):
     """A model that chats."""
 
@@ -91,7 +110,7 @@ class ChatModel(ABC):
         """
         request = ChatRequest(tuple(messages), tuple(tools), response_schema, temperature, max_tokens, seed)
         reply = await self.respond(request)
-        if response_schema is not None and reply.finish_reason == "length":
+        if is_cut_off(request, reply):
             raise ChatError("truncated", f"{self.name}: the JSON is cut off at max_tokens={max_tokens}; raise it")
         return reply
 

@@ -5,6 +5,7 @@ client takes any shape for the right one.
 """
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from jsonschema_rs import ValidationError, validator_for
@@ -77,7 +78,7 @@ def wire_of(request: ChatRequest) -> dict[str, Any]:
 
 
 def reply_of(body: bytes) -> ChatReply:
-    """The reply in the body of an answer.
+    """The reply in the body of an answer, whatever content type it was sent with.
 
     Raises:
         ChatError: it holds none (``malformed``), or the model would not answer (``declined``).
@@ -87,6 +88,7 @@ def reply_of(body: bytes) -> ChatReply:
         _COMPLETION.validate(completion)
         choice = completion["choices"][0]
         message = _message_of(choice["message"])
+        usage = _usage_of(completion.get("usage"))
         json.dumps(message.to_openai(), ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except ValidationError as error:
         where = ".".join(str(part) for part in error.instance_path)
@@ -96,14 +98,21 @@ def reply_of(body: bytes) -> ChatReply:
     except (ValueError, RecursionError) as error:
         raise ChatError("malformed", f"not JSON: {body[:80].decode(errors='replace')!r}") from error
     if choice["finish_reason"] == "content_filter" or choice["message"].get("refusal"):
-        raise ChatError("declined", f"no answer: {choice['message'].get('refusal') or 'content filter'}")
-    return ChatReply(message, choice["finish_reason"], _usage_of(completion.get("usage")))
+        said = choice["message"].get("refusal") or "content filter"
+        raise ChatError("declined", f"no answer: {said}", usage)
+    return ChatReply(message, choice["finish_reason"], usage)
 
 
 def _message_of(wire: dict[str, Any]) -> Message:
     # vLLM calls it `reasoning`, most others `reasoning_content`.
     reasoning = wire.get("reasoning_content") or wire.get("reasoning")
-    return Message.from_openai({**wire, "role": "assistant", "reasoning_content": reasoning})
+    message = Message.from_openai({**wire, "role": "assistant", "reasoning_content": reasoning})
+    ids = {call.id for call in message.tool_calls}
+    if "" in ids or len(ids) < len(message.tool_calls):
+        # Some endpoints leave ids empty or give one twice. All that an id does is to say which call a result answers.
+        calls = tuple(replace(call, id=f"call_{index}") for index, call in enumerate(message.tool_calls))
+        message = replace(message, tool_calls=calls)
+    return message
 
 
 def _usage_of(wire: dict[str, Any] | None) -> Usage | None:

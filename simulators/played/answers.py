@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mcp import types
 
+from services.chat import UnusableAnswer
 from simulators.mcp.content import from_wire
 from simulators.mcp.source import error_result, explained
 from simulators.played.checking import SchemaCheck
@@ -41,8 +42,8 @@ break in here."""
 _CHECKS: Final = {"opening": SchemaCheck(OPENING), "answer": SchemaCheck(ANSWER)}
 
 
-class InvalidAnswer(ValueError):
-    """The model broke a rule; says which, in words for the model."""
+class InvalidAnswer(UnusableAnswer):
+    """The model broke a rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from trajectories.canonical import canonical_json
 from trajectories.messages import Message, ToolSpec
 
-__all__ = ["PastCall", "ask_again", "asking_for_answer", "asking_for_opening"]
+__all__ = ["PastCall", "asking_for_answer", "asking_for_opening"]
 
 _OPENING = """\
 You set up the service {name}, a program that is used through these tools:
@@ -64,12 +64,6 @@ def asking_for_answer(
         "recent_calls": [asdict(call) for call in recent_calls],
     }
     return _dialogue(_PLAYING.format(name=name, tools=_listed(tools)), asked)
-
-
-def ask_again(dialogue: tuple[Message, ...], answer: str, problem: str) -> tuple[Message, ...]:
-    """The dialogue with an answer that broke a rule, and what was wrong with it."""
-    words = f"That answer cannot be used: {problem}. Answer again, with the whole object."
-    return (*dialogue, Message("assistant", answer), Message("user", words))
 
 
 def _dialogue(system: str, asked: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from services.chat import ChatError, ChatErrorKind, ChatModel, wait_for
+from services.chat import ChatError, ChatErrorKind, ChatModel, NoUsableAnswer, ask_until, wait_for
 from simulators.mcp.source import FaultKind, MCPFault, MCPToolSource, error_result
-from simulators.played.answers import ANSWER, OPENING, InvalidAnswer, check_state, read_answer, read_opening
+from simulators.played.answers import ANSWER, OPENING, check_state, read_answer, read_opening
 from simulators.played.checking import SchemaCheck
-from simulators.played.prompts import PastCall, ask_again, asking_for_answer, asking_for_opening
+from simulators.played.prompts import PastCall, asking_for_answer, asking_for_opening
 from simulators.played.tool_list import parse_tools
 from simulators.worlds import ToolResult
 from trajectories.canonical import canonical_json, canonical_value
@@ -161,24 +161,21 @@ class PlayedTools(MCPToolSource):
         Raises:
             MCPFault: it never did, or there is no answer.
         """
-        problem = ""
-        for attempt in range(self._config.attempts):
-            text = self._reply(dialogue, schema, derive_seed(self._seed, "played", what, self._played, attempt), what)
-            try:
-                return read(text)
-            except InvalidAnswer as error:
-                problem = str(error)
-                dialogue = ask_again(dialogue, text, problem)
-        times = "the one answer" if self._config.attempts == 1 else f"the last of {self._config.attempts} answers"
-        raise MCPFault("protocol", f"{self.name}: {what}: {times} of {self._model.name} cannot be used: {problem}")
-
-    def _reply(self, dialogue: tuple[Message, ...], schema: Mapping[str, Any], seed: int, what: str) -> str:
         config = self._config
-        asked = self._model.complete(
-            dialogue, response_schema=schema, temperature=config.temperature, max_tokens=config.max_tokens, seed=seed
+        asked = ask_until(
+            self._model,
+            dialogue,
+            lambda reply: read(reply.message.content),
+            attempts=config.attempts,
+            seed=lambda attempt: derive_seed(self._seed, "played", what, self._played, attempt),
+            response_schema=schema,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
         )
         try:
-            return wait_for(asked).message.content
+            return wait_for(asked)
+        except NoUsableAnswer as error:
+            raise MCPFault("protocol", f"{self.name}: {what}: {error}") from error
         except ChatError as error:
             kind = _KINDS.get(error.kind, "protocol")
             raise MCPFault(kind, f"{self.name}: {what}: {error.kind}: {error.message}") from error

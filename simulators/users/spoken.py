@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.chat import ChatError, ChatModel, ChatReply, wait_for
+from services.chat import ChatError, ChatModel, ChatReply, NoUsableAnswer, UnusableAnswer, ask_until, wait_for
 from simulators.users import voice
 from simulators.users.ledger import Decision
 from simulators.users.ledger_user import Voice
@@ -93,33 +93,33 @@ class SpokenVoice:
         """
         if persona.language not in REPLIES:
             raise VoiceError(f"persona.language: {persona.language!r} cannot be checked; {', '.join(REPLIES)} can")
-        config, problem = self._config, ""
+        config = self._config
         plainly = voice.speak(decision, persona, rng)
-        asked = self._asking(decision, task, persona, plainly, dialogue)
-        for attempt in range(config.attempts):
-            if attempt == config.attempts - 1:
-                asked = self._asking(decision, task, persona, plainly, ())
-            try:
-                reply = self._reply(asked, rng.getrandbits(63))
-            except ChatError as error:
-                problem = f"{error.kind}: {error.message}"
-                if error.kind not in _PASSING:
-                    raise VoiceError(f"{decision.act}: {problem}") from error
-                continue
+
+        def read(reply: ChatReply) -> str:
             words = reply.message.content.strip()
             broken = _unfinished(reply) or problem_with(words, decision, task, dialogue, config.max_added)
-            if broken is None:
-                return words
-            problem = f"it cannot be used: {broken}"
-            told = f"That message cannot be used: {broken}. Write it again, by the rules."
-            asked = (*asked, Message("assistant", _sendable(words, config.max_heard)), Message("user", _sendable(told)))
-        raise VoiceError(f"{decision.act}: the last of {config.attempts} answers of {self._model.name}: {problem}")
+            if broken is not None:
+                raise UnusableAnswer(broken)
+            return words
 
-    def _reply(self, asked: Sequence[Message], seed: int) -> ChatReply:
-        config = self._config
-        return wait_for(
-            self._model.complete(asked, temperature=config.temperature, max_tokens=config.max_tokens, seed=seed)
+        asked = ask_until(
+            self._model,
+            self._asking(decision, task, persona, plainly, dialogue),
+            read,
+            attempts=config.attempts,
+            seed=lambda attempt: rng.getrandbits(63),
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+            spoilt=_PASSING,
+            last=self._asking(decision, task, persona, plainly, ()),
         )
+        try:
+            return wait_for(asked)
+        except NoUsableAnswer as error:
+            raise VoiceError(f"{decision.act}: {error}") from error
+        except ChatError as error:
+            raise VoiceError(f"{decision.act}: {error.kind}: {error.message}") from error
 
     def _asking(
         self, decision: Decision, task: Task, persona: Persona, plainly: str, dialogue: Sequence[Message]

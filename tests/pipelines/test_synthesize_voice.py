@@ -68,7 +68,7 @@ def test_users_speak_by_the_model_and_replay_without_it(orrery: Any, monkeypatch
         result = orrery("synthesize", *TASKS, *voice, "out=live", "workers=2")
         assert result.status == 0, result.error
         assert Counting.asked == 8
-        assert orrery("synthesize", *TASKS, "voice.file=live/voices.sqlite", "out=replayed").status == 0
+        assert orrery("synthesize", *TASKS, "voice.file=live/models/voice.sqlite", "out=replayed").status == 0
         assert Counting.asked == 8
     assert all(words.startswith("Let me see: ") for words in second_words("live"))
     summaries = [json.loads(Path(f"{name}/summary.json").read_text()) for name in ("live", "replayed")]
@@ -95,7 +95,7 @@ def test_more_faults_than_the_budget_allows_stop_the_run_and_say_what_broke(
     orrery: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    endpoint = ("voice.endpoint.base_url=http://127.0.0.1:9/v1", "voice.endpoint.model=nobody", "voice.endpoint.max_retries=0")
+    endpoint = ("voice.endpoint.base_url=http://127.0.0.1:9/v1", "voice.endpoint.model=nobody", "voice.limits.attempts=1")
     result = orrery("synthesize", *TASKS, *endpoint, "count=40", "out=unheard")
     assert result.status == 2 and "9 of 9 episodes ended by a fault" in result.error and "unreachable" in result.error
     assert not Path("unheard/summary.json").exists()

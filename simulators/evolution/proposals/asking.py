@@ -5,24 +5,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from services.chat import ChatError, ChatErrorKind, ChatModel, wait_for
+from services.chat import ChatErrorKind, ChatModel, ChatReply, NoUsableAnswer, UnusableAnswer, ask_until, wait_for
 from simulators.evolution.proposals.settings import ProposalSettings
 from trajectories.canonical import digest
 from trajectories.messages import Message
 from trajectories.seeds import derive_seed
 
-__all__ = ["Answer", "Proposer", "Unacceptable", "shown_text"]
+__all__ = ["Answer", "Proposer", "Unacceptable"]
 
 Read = TypeVar("Read")
 
 _UNUSABLE: Final[tuple[ChatErrorKind, ...]] = ("truncated", "declined", "malformed")
 """Errors that are an answer of the model, if no good one. Others are the service's: they stop the run, and say nothing about
 what the model proposes."""
-_SHOWN_CHARACTERS: Final = 20_000
 
 
-class Unacceptable(ValueError):
-    """A proposal breaks a rule; says which, in words for the model."""
+class Unacceptable(UnusableAnswer):
+    """A proposal breaks a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Proposer:
             ChatError: the service does not answer.
             Unacceptable: what was accepted before is not any more.
         """
-        settings, problem, asked = self._settings, "", dialogue
+        settings = self._settings
         request = digest(
             {"messages": [message.to_openai() for message in dialogue], "temperature": settings.temperature,
              "max_tokens": settings.max_tokens, "seed": self._drawn(kind, about, 0), "schema": dict(schema or {})}
@@ -73,42 +72,36 @@ class Proposer:
         if (kept := self._kept.get(request)) is not None:
             self.counts[f"{kind}_accepted"] += 1
             return Answer(accept(kept), kept, request)
-        for attempt in range(settings.attempts):
-            self.counts["requests"] += 1
-            text = ""
-            try:
-                text = self._reply(asked, schema, self._drawn(kind, about, attempt))
-                answer = Answer(accept(text), text, request)
-                self.counts[f"{kind}_accepted"] += 1
-                return answer
-            except Unacceptable as error:
-                problem = str(error)
-            # With the last answer only: earlier ones would make the dialogue longer, and the next answer no better.
-            words = f"That answer cannot be used: {problem}\nAnswer again, with the whole of it."
-            asked = (*dialogue, Message("assistant", shown_text(text)), Message("user", words))
-        self.dropped.append({"kind": kind, "about": about, "problem": problem})
-        self.counts[f"{kind}_dropped"] += 1
-        return None
 
-    def _reply(self, dialogue: tuple[Message, ...], schema: Mapping[str, Any] | None, seed: int) -> str:
-        settings = self._settings
-        asked = self._model.complete(
-            dialogue, response_schema=schema, temperature=settings.temperature, max_tokens=settings.max_tokens, seed=seed
+        def read(reply: ChatReply) -> Answer[Read]:
+            text = reply.message.content
+            if reply.finish_reason == "length":
+                raise Unacceptable(f"it is cut off at {settings.max_tokens} tokens (proposals.max_tokens)")
+            return Answer(accept(text), text, request)
+
+        def draw(attempt: int) -> int:
+            self.counts["requests"] += 1
+            return self._drawn(kind, about, attempt)
+
+        asked = ask_until(
+            self._model,
+            dialogue,
+            read,
+            attempts=settings.attempts,
+            seed=draw,
+            response_schema=schema,
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            spoilt=_UNUSABLE,
         )
         try:
-            reply = wait_for(asked)
-        except ChatError as error:
-            if error.kind in _UNUSABLE:
-                raise Unacceptable(f"there is none: {error.message}") from error
-            raise
-        if reply.finish_reason == "length":
-            raise Unacceptable(f"it is cut off at {settings.max_tokens} tokens (proposals.max_tokens)")
-        return reply.message.content
+            answer = wait_for(asked)
+        except NoUsableAnswer as error:
+            self.dropped.append({"kind": kind, "about": about, "problem": error.problem})
+            self.counts[f"{kind}_dropped"] += 1
+            return None
+        self.counts[f"{kind}_accepted"] += 1
+        return answer
 
     def _drawn(self, kind: str, about: str, attempt: int) -> int:
         return derive_seed(self._seed, "propose", kind, about, attempt)
-
-
-def shown_text(text: str) -> str:
-    """As much of an answer as is worth showing again, and nothing that no wire can carry."""
-    return text[:_SHOWN_CHARACTERS].encode(errors="replace").decode() or "(nothing)"

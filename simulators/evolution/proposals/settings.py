@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.chat import OptionalEndpointConfig
+from services.chat import Limits, OptionalEndpointConfig
 
 __all__ = ["ProposalSettings"]
 
@@ -13,6 +13,8 @@ class ProposalSettings:
 
     endpoint: OptionalEndpointConfig = field(default_factory=OptionalEndpointConfig)
     """The model that proposes."""
+    limits: Limits = field(default_factory=Limits)
+    """How often it is asked again."""
     domains: int = 0
     """How many further domains it is asked for, the categories in turn."""
     extend: int = 0

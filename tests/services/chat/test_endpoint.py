@@ -4,47 +4,33 @@ import asyncio
 import json
 import pickle
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from services.chat import ChatError, EndpointChatModel, EndpointConfig, Usage, wait_for
+from tests.services.chat.serving import Handler, completion, served
 from trajectories.messages import Message, ToolCall, ToolSpec
 
 HELLO = [Message("system", "Be brief."), Message("user", "héllo")]
-KEY = "sk-secret-123"
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def completion(message: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "hi"} | (message or {}), "finish_reason": "stop"}
-    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
-    return {"id": "x", "object": "chat.completion", "choices": [choice | changed], "usage": usage}
+KEY = "sk-secret-0123456789"
 
 
 @asynccontextmanager
 async def endpoint(handler: Handler, **settings: Any) -> AsyncIterator[EndpointChatModel]:
     """A model at an endpoint that answers with `handler`."""
-    app = Starlette(routes=[Route("/v1/chat/completions", handler, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="critical", timeout_graceful_shutdown=1))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        model = EndpointChatModel(EndpointConfig(**{"base_url": url, "model": "small", "max_retries": 0} | settings))
+    async with served(handler) as url:
+        model = EndpointChatModel(EndpointConfig(**{"base_url": url, "model": "small"} | settings))
         try:
             yield model
         finally:
             await model.close()
-            server.should_exit = True
-            await serving
 
 
 async def error_of(handler: Handler, **settings: Any) -> ChatError:
@@ -105,21 +91,6 @@ async def test_a_status_is_an_error_of_its_kind(status: int, kind: str) -> None:
     assert error.kind == kind and f"HTTP {status}" in error.message and "not now" in error.message
 
 
-async def test_the_client_tries_again_as_often_as_it_was_told() -> None:
-    calls = 0
-
-    async def handler(request: Request) -> Response:
-        nonlocal calls
-        calls += 1
-        if calls < 3:
-            return JSONResponse({}, 429, headers={"retry-after-ms": "1"})
-        return JSONResponse(completion())
-
-    async with endpoint(handler, max_retries=2) as model:
-        assert (await model.complete(HELLO)).message.content == "hi"
-    assert calls == 3
-
-
 MALFORMED = [
     (b"<html><body>nginx", "not JSON: '<html>"),
     (json.dumps(completion()).encode()[:60], "not JSON"),
@@ -176,7 +147,7 @@ async def test_no_answer_in_time_is_a_timeout_also_where_it_drips() -> None:
         return StreamingResponse(drops())
 
     for handler in (silent, dripping):
-        error = await error_of(handler, timeout_seconds=0.4, max_retries=3)
+        error = await error_of(handler, timeout_seconds=0.4)
         assert error.kind == "timeout" and "within 0.4 s" in error.message
 
 
@@ -191,7 +162,7 @@ async def test_a_connection_that_breaks_off_or_never_comes_about_is_unreachable(
     assert (await error_of(cut)).kind == "unreachable"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = listener.getsockname()[1]
-    model = EndpointChatModel(EndpointConfig(base_url=f"http://127.0.0.1:{free}/v1", model="m", max_retries=0))
+    model = EndpointChatModel(EndpointConfig(base_url=f"http://127.0.0.1:{free}/v1", model="m"))
     for _ in range(2):  # each in a loop of its own: the client is not bound to the first one
         with pytest.raises(ChatError, match=f"m at http://127.0.0.1:{free}/v1: Connection error") as caught:
             await asyncio.to_thread(lambda: asyncio.run(model.complete(HELLO)))
@@ -232,6 +203,100 @@ async def test_the_key_stands_in_no_error(monkeypatch: pytest.MonkeyPatch) -> No
     assert KEY not in str(error) and "[key]" in error.message and error.__cause__ is None
 
 
+async def test_a_key_that_comes_back_in_an_answer_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def echo(request: Request) -> Response:
+        called = {"id": "a", "function": {"name": "f", "arguments": json.dumps({"k": request.headers["authorization"]})}}
+        return JSONResponse(completion({"content": None, "tool_calls": [called]}))
+
+    monkeypatch.setenv("ORRERY_TEST_KEY", KEY)
+    error = await error_of(echo, api_key_variable="ORRERY_TEST_KEY")
+    assert error.kind == "malformed" and "holds the API key" in error.message and KEY not in str(error)
+    assert error.usage == Usage(12, 3)
+    monkeypatch.setenv("ORRERY_TEST_KEY", "hi")  # as people have it for servers of their own: no secret
+    async with endpoint(echo, api_key_variable="ORRERY_TEST_KEY") as model:
+        assert (await model.complete(HELLO)).message.tool_calls[0].arguments == '{"k": "Bearer hi"}'
+
+
+async def test_a_redirect_is_not_followed_and_says_where_it_leads() -> None:
+    heard = 0
+
+    async def round_and_round(request: Request) -> Response:
+        nonlocal heard
+        heard += 1
+        return RedirectResponse("/v1/chat/completions", 307)
+
+    error = await error_of(round_and_round)
+    assert error.kind == "refused" and "give /v1/chat/completions as base_url" in error.message and heard == 1
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_answer_without_end_is_cut_and_not_kept_in_memory(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.chat.endpoint._MOST_BYTES", 2**20)
+
+    async def endless(request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            while not await request.is_disconnected():
+                yield b" " * 2**16
+
+        return StreamingResponse(body(), status)
+
+    error = await error_of(endless)
+    assert error.kind == "malformed" and "longer than 1048576 bytes" in error.message
+
+
+async def test_an_answer_is_read_whatever_content_type_it_has_and_is_not_asked_for_compressed() -> None:
+    types = iter(["text/plain", "text/html; charset=latin-1", "application/octet-stream", "text/event-stream"])
+
+    async def handler(request: Request) -> Response:
+        assert request.headers["accept-encoding"] == "identity"
+        return Response(json.dumps(completion({"content": "é"}), ensure_ascii=False), media_type=next(types))
+
+    async with endpoint(handler) as model:
+        assert [(await model.complete(HELLO)).message.content for _ in range(4)] == ["é"] * 4
+
+
+@pytest.mark.parametrize(
+    ("ids", "read"),
+    [(["a", "b"], ["a", "b"]), (["", ""], ["call_0", "call_1"]), (["a", "a"], ["call_0", "call_1"]), ([""], ["call_0"])],
+)
+async def test_ids_of_tool_calls_that_tell_nothing_apart_are_numbered(ids: list[str], read: list[str]) -> None:
+    async def handler(request: Request) -> Response:
+        calls = [{"id": id, "function": {"name": "f", "arguments": "{}"}} for id in ids]
+        return JSONResponse(completion({"content": None, "tool_calls": calls}, finish_reason="tool_calls"))
+
+    async with endpoint(handler) as model:
+        assert [call.id for call in (await model.complete(HELLO)).message.tool_calls] == read
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0), *((bad, None) for bad in ("soon", "-3", "nan", "inf"))],
+)
+async def test_the_wait_that_an_endpoint_asks_for_is_read_if_it_makes_sense(header: str, seconds: float | None) -> None:
+    async def handler(request: Request) -> Response:
+        return JSONResponse({}, 429, headers={"retry-after": header})
+
+    assert (await error_of(handler)).retry_after == seconds
+
+
+async def test_a_wait_until_a_date_is_counted_from_now() -> None:
+    async def handler(request: Request) -> Response:
+        return JSONResponse({}, 503, headers={"retry-after": formatdate(time.time() + 1000, usegmt=True)})
+
+    seconds = (await error_of(handler)).retry_after
+    assert seconds is not None and 800 < seconds <= 1000
+
+
+async def test_a_quota_that_is_used_up_is_refused_and_a_slow_client_is_a_timeout() -> None:
+    async def spent(request: Request) -> Response:
+        return JSONResponse({"error": {"message": "pay", "code": "insufficient_quota"}}, 429)
+
+    async def slow(request: Request) -> Response:
+        return JSONResponse({}, 408)
+
+    assert (await error_of(spent)).kind == "refused" and (await error_of(slow)).kind == "timeout"
+
+
 async def test_blocking_code_reaches_an_endpoint() -> None:
     async def handler(request: Request) -> Response:
         return JSONResponse(completion())
@@ -244,6 +309,14 @@ async def test_blocking_code_reaches_an_endpoint() -> None:
         await asyncio.to_thread(lambda: wait_for(model.close()))
 
 
+@pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-ключ"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORRERY_TEST_KEY", key)
+    with pytest.raises(ValueError, match="ORRERY_TEST_KEY holds line breaks") as caught:
+        EndpointChatModel(EndpointConfig(base_url="http://127.0.0.1:1/v1", model="m", api_key_variable="ORRERY_TEST_KEY"))
+    assert "sk-" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -253,7 +326,6 @@ async def test_blocking_code_reaches_an_endpoint() -> None:
         ({"model": ""}, "chat.model is empty"),
         ({"timeout_seconds": 0}, "chat.timeout_seconds is above 0"),
         ({"timeout_seconds": float("nan")}, "chat.timeout_seconds is above 0"),
-        ({"max_retries": -1}, "chat.max_retries is at least 0"),
         ({"api_key_variable": "ORRERY_NO_SUCH_KEY"}, "ORRERY_NO_SUCH_KEY is not set"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What was asked once is answered from the file, the same for everybody and for ever."""
+"""What was asked once is answered from the file, the same for everybody and for ever; errors are asked again."""
 
 import asyncio
 import sqlite3
@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat import ChatError, ChatModel, ChatReply, ScriptedChatModel, Usage
-from services.chat.recorded import RecordedChatModel
+from services.chat import ChatError, ChatModel, ChatReply, RecordedChatModel, ScriptedChatModel, StoreError, Usage
 from trajectories.messages import Message, ToolCall
 
 
@@ -45,15 +44,24 @@ def test_of_two_processes_that_ask_at_once_the_first_speaks_for_both(tmp_path: P
     assert ask(RecordedChatModel(tmp_path / "words", Rival(["second"])), "Hi").message.content == "first"
 
 
-def test_errors_are_recorded_too_and_replay_names_the_model(tmp_path: Path):
-    for model in (RecordedChatModel(tmp_path / "words", ScriptedChatModel([ChatError("timeout", "slow")])), None):
-        with pytest.raises(ChatError, match="slow") as caught:
-            ask(model or RecordedChatModel(tmp_path / "words"), "Hi")
-        assert caught.value.kind == "timeout"
+def test_errors_are_not_recorded_and_a_replay_that_lacks_a_reply_names_the_model(tmp_path: Path):
+    model = RecordedChatModel(tmp_path / "words", ScriptedChatModel([ChatError("timeout", "slow"), "at last"]))
+    with pytest.raises(ChatError, match="slow"):
+        ask(model, "Hi")
     replay = RecordedChatModel(tmp_path / "words")
     with pytest.raises(ChatError, match="scripted: this request is not in the recording words") as caught:
-        ask(replay, "Hello")
+        ask(replay, "Hi")
     assert caught.value.kind == "unscripted" and replay.name == "scripted"
+    assert ask(model, "Hi") == ask(replay, "Hi") == ask(model, "Hi")
+
+
+def test_half_of_the_json_that_was_asked_for_is_an_error_and_not_recorded(tmp_path: Path):
+    cut, whole = ChatReply(Message("assistant", '{"a'), "length"), ChatReply(Message("assistant", "{}"))
+    model = RecordedChatModel(tmp_path / "words", ScriptedChatModel([cut, whole]))
+    asked = [Message("user", "Hi")]
+    with pytest.raises(ChatError, match="cut off"):
+        asyncio.run(model.complete(asked, response_schema={}))
+    assert asyncio.run(model.complete(asked, response_schema={})) == whole
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path):
@@ -69,3 +77,13 @@ def test_what_is_no_recording_is_refused(tmp_path: Path):
     other.name = "other"
     with pytest.raises(ValueError, match="a recording of scripted, not of other"):
         RecordedChatModel(tmp_path / "words", other)
+
+
+def test_a_reply_that_was_changed_on_disk_is_not_passed_on(tmp_path: Path):
+    model = RecordedChatModel(tmp_path / "words", ScriptedChatModel(["first", "second"]))
+    ask(model, "Hi")
+    with sqlite3.connect(tmp_path / "words") as database:
+        database.execute("UPDATE replies SET reply = replace(reply, 'first', 'worst')")
+    database.close()
+    with pytest.raises(StoreError, match=r"was changed after it was written: '.*words'"):
+        ask(model, "Hi")

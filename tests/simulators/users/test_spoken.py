@@ -1,6 +1,7 @@
 """A chat model finds words for what the ledger decided, and nothing else that it says is ever heard: it is asked again, and
 then the user is broken, which is a fault and never a verdict about the agent."""
 
+import errno
 import json
 import pickle
 import random
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chat import ChatError, ChatModel, ChatReply, ChatRequest, ScriptedChatModel
+from services.chat import ChatError, ChatModel, ChatReply, ChatRequest, ScriptedChatModel, StoreError
 from services.chat.recorded import RecordedChatModel
 from simulators.environment import Environment
 from simulators.tasks import compose
@@ -156,7 +157,7 @@ HOSTILE = {
 def test_words_that_break_a_rule_are_asked_for_again_and_then_nothing_is_said(
     task: Task, past: tuple[str, ...], now: str, bad: Any, reason: str
 ):
-    with pytest.raises(VoiceError, match="the last of 3 answers of scripted: it cannot be used") as caught:
+    with pytest.raises(VoiceError, match="the last of 3 answers of scripted cannot be used") as caught:
         heard(task, past, now, bad, bad, bad)
     assert reason in str(caught.value)
     good = due_and_plain(task, past, now)
@@ -262,6 +263,14 @@ def test_a_model_that_finds_no_words_is_a_fault_of_the_user_and_not_an_end(reply
     assert outcome.faults[0].message.startswith("VoiceError: answer: ") and outcome.messages[-1].role == "assistant"
 
 
+def test_a_record_that_cannot_be_written_is_no_fault_of_the_user() -> None:
+    def full(request: ChatRequest) -> str:
+        raise StoreError(errno.ENOSPC, "No space left on device", "words")
+
+    with pytest.raises(StoreError, match="words"):
+        LedgerUser(TASK, 0, SpokenVoice(ScriptedChatModel(full))).reply(says(ASK))
+
+
 def test_without_a_voice_the_words_are_those_that_are_built_in():
     talk = (ASK, SLIPPED, NAME, CONFIRM, VAGUE, DONE, DONE)
     user = LedgerUser(TASK, 5)
@@ -298,8 +307,8 @@ def test_words_are_a_function_of_the_seed():
     assert first == episodes(Moody()) and len({outcome.messages for outcome in first}) > 1
 
 
-def test_recorded_episodes_replay_without_the_model_and_faults_with_them(tmp_path: Path):
-    makers: tuple[Callable[[], ChatModel], ...] = (Moody, lambda: broken(ChatError("timeout", "no answer")), lambda: broken(""))
+def test_recorded_episodes_replay_without_the_model(tmp_path: Path):
+    makers: tuple[Callable[[], ChatModel], ...] = (Moody, lambda: broken(""))
     for number, make in enumerate(makers):
         live, path = make(), tmp_path / f"{number}.sqlite"
         first = episodes(live)
@@ -313,6 +322,12 @@ def test_a_run_that_goes_on_asks_nothing_twice(tmp_path: Path):
     episodes(RecordedChatModel(tmp_path / "words", first))
     episodes(RecordedChatModel(tmp_path / "words", second))
     assert first.asked > 0 == second.asked
+
+
+def test_an_error_is_not_recorded_and_is_asked_again_by_a_run_that_goes_on(tmp_path: Path):
+    gone = broken(ChatError("timeout", "no answer"))
+    assert play(SpokenVoice(RecordedChatModel(tmp_path / "words", gone)), *TALK).faults
+    assert not play(SpokenVoice(RecordedChatModel(tmp_path / "words", broken("It is 428."))), ASK).faults
 
 
 def test_what_was_not_recorded_is_a_fault(tmp_path: Path):
