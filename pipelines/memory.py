@@ -34,6 +34,7 @@ class MemoryMeter:
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
 
     def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         if not self._path.is_file():
             self._path.write_text("seconds,done,driver_bytes,workers_bytes,ray_bytes\n")
         self._thread.start()

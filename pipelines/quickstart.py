@@ -24,6 +24,7 @@ from pipelines.sft import cold_start
 from pipelines.statistics import paired_difference
 from pipelines.structured import plain
 from pipelines.synthesize import Synthesize, make_dataset
+from pipelines.synthesize_crew import Player
 from pipelines.train import RL_ERRORS
 from rewards.composition import RewardConfig
 from rl.policy.source import PolicyConfig, read_dialect
@@ -31,6 +32,7 @@ from rl.training.sft import SFTSettings
 from simulators.synthesis import ScriptedPolicy
 from simulators.tasks.stream import TaskStream
 from simulators.worlds import load
+from trajectories.quality import DedupConfig
 from trajectories.trajectory import Trajectory
 
 __all__ = ["Quickstart"]
@@ -122,7 +124,8 @@ def _demonstrations(config: Quickstart, run: RunDirectory, progress: Progress) -
         workers=config.workers,
         count=config.demonstrations,
         tasks=config.tasks,
-        policy=config.teacher,
+        policy=Player(kind=config.teacher.kind, competence=config.teacher.competence, errors=config.teacher.errors),
+        dedup=DedupConfig(exact=False, threshold=0.0),  # a cold start may well see a dialogue twice
         rewards=config.rewards,
         keep=config.keep,
     )

@@ -1,65 +1,89 @@
-"""Tasks and demonstrations: certified tasks, played by the oracle or a teacher, judged, written as Parquet shards.
+"""A data set: certified tasks, played by a policy, judged, freed of duplicates and leaks, written as Parquet shards.
 
 Workers make rows by number and the driver writes them in order, so the shards are the same bytes with any number of
-workers and after kill and resume.
+workers and after kill and resume. What live models say is recorded in the run directory and replayed when a run goes on;
+a dialogue that ended by a fault is no row, and ``resume=auto`` makes it again.
 """
 
-import json
-from collections import Counter, deque
+import asyncio
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import ray
 
 from pipelines.cluster import ray_session
-from pipelines.progress import Progress
+from pipelines.memory import MemoryMeter
+from pipelines.models import usage_of
+from pipelines.progress import Phase, Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
-from pipelines.voices import UserVoice, check_voice, open_voice
-from rewards.attribution import attribute
-from rewards.composition import CompositeReward, RewardConfig
-from rewards.verdicts import rubric_verdicts
-from rewards.verifiers import verifier_for
+from pipelines.synthesize_crew import Band, Judging, Player, check_crew
+from pipelines.synthesize_flow import chunks
+from pipelines.synthesize_journal import JOURNAL_SCHEMA, SafePoint, safe_point, totals
+from pipelines.synthesize_report import describe, printed
+from pipelines.synthesize_rows import Chunk
+from pipelines.voices import UserVoice, check_voice
+from rewards.composition import RewardConfig
+from rewards.filters import FilterConfig
 from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
+from services.chat import StoreError
 from simulators.stochastic import ToolTroubles
-from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks.stream import TaskStream, UncertifiableError
-from simulators.users import AnyVoice
 from simulators.worlds import WorldSpecError, load
-from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, to_row
+from trajectories.card import write_card
+from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, from_row
+from trajectories.columns import from_batch, to_batch
+from trajectories.decontamination import BenchmarkError, DecontaminationConfig
+from trajectories.quality import DedupConfig, Deduplicator, Features, features
 from trajectories.rewards import Reward
-from trajectories.shard_files import Layout, read_batches, verify_shard
-from trajectories.shards import ShardError, ShardWriter, manifest, read
-from trajectories.tasks import Split
+from trajectories.shard_files import Layout, read_batches
+from trajectories.shards import ShardError, ShardWriter, manifest
+from trajectories.tasks import Split, Task
+from trajectories.trajectory import Trajectory
 
 __all__ = ["Synthesize", "make_dataset"]
-
-_CHUNK = 32  # rows of one call to a worker
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesize(Counted):
-    """`count` is the number of tasks; each is played once."""
+    """`count` is the number of tasks; each is played `samples` times."""
 
     tasks: TaskStream = field(default_factory=TaskStream)
     """Which tasks."""
-    policy: ScriptedPolicy = field(default_factory=ScriptedPolicy)
+    policy: Player = field(default_factory=Player)
     """Who plays them."""
+    samples: int = 1
+    """Dialogues on each task."""
     voice: UserVoice = field(default_factory=UserVoice)
     """Who words what users say."""
     troubles: ToolTroubles = field(default_factory=ToolTroubles)
     """How often tools misbehave; never, unless a rate is set."""
     rewards: RewardConfig = field(default_factory=RewardConfig)
-    """Who judges, and what the verdict is worth."""
+    """Which programs judge, and what their verdict is worth."""
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    """Rules that a dialogue keeps to, whatever the verdict on the task."""
+    judge: Judging = field(default_factory=Judging)
+    """A model that judges what passed the programs; none, unless an endpoint is set."""
     split: Split = "train"
     """Tasks of the two splits are disjoint: train, held_out."""
-    keep: Literal["passes", "all"] = "passes"
-    """passes: rejection sampling, only dialogues that solve their task become rows; all: failures too, labelled."""
+    keep: Literal["passes", "near_misses", "all"] = "passes"
+    """passes: rejection sampling, only dialogues that pass every judge become rows; near_misses: also those with more
+    passed verdicts than failed ones, labelled; all: all failures, labelled."""
+    band: Band = field(default_factory=Band)
+    """Which tasks are neither too hard nor too easy for the policy."""
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    """Which dialogues are the same."""
+    benchmarks: tuple[str, ...] = ()
+    """Benchmark files; rows that share too much with one of them are dropped."""
+    decontamination: DecontaminationConfig = field(default_factory=DecontaminationConfig)
+    """What too much is."""
     error_budget: float = 0.02
-    """Share of the episodes that may end by a fault (and eight in any case) before the run stops."""
+    """Share of the dialogues that may end by a fault (and eight in any case) before the run stops."""
+    in_flight: int = 32
+    """Tasks under way at once in each worker, where models are waited for."""
     licence: str = "Apache-2.0"
     """SPDX identifier of the licence that the rows are under."""
     rows_per_shard: int = 1000
@@ -67,141 +91,119 @@ class Synthesize(Counted):
     def __post_init__(self) -> None:
         super().__post_init__()
         ErrorBudget(self.error_budget)
-        if self.rows_per_shard < 1:
-            raise ValueError(f"rows_per_shard: must be at least 1, not {self.rows_per_shard}")
+        for key in ("samples", "in_flight", "rows_per_shard"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: must be at least 1, not {getattr(self, key)}")
 
 
 def run(config: Synthesize, run: RunDirectory) -> dict[str, Any]:
     """`orrery synthesize`."""
-    progress = Progress(("synthesize",))
+    progress = Progress(("synthesize", "card"))
     with ray_session(config.workers):
         summary = make_dataset(config, run.path, progress, resume=run.resumed)
+    with progress.phase("card"):
+        write_card(run.path, describe(config, summary, sys.argv))
     summary["seconds"] = progress.elapsed
-    summary["rows_per_second"] = summary["rows"] / progress.seconds["synthesize"]
-    print(
-        f"\n{summary['rows']:,} trajectories of {config.count:,} tasks in {summary['shards']} shards"
-        f" ({summary['passes'] / config.count:.1%} passed) under {run.shown_path}/data"
-    )
+    print("\n" + printed(summary, run.shown_path))
     return summary
 
 
 def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, resume: bool) -> dict[str, Any]:
-    """Write ``data/<split>-*.parquet``, and the tasks beside them under ``tasks/``; returns the figures.
+    """Write ``data/<split>-*.parquet``, the tasks beside them under ``tasks/`` and the journal under ``journal/``; returns the
+    figures.
 
-    Needs a running Ray. With `resume`, goes on behind the last task whose row and whose dialogue are both safe.
+    Needs a running Ray. With `resume`, goes on behind what is safe.
     """
-    done, kept = _safe(config, directory) if resume else (0, 0)
-    passes, budget = 0, ErrorBudget(config.error_budget)
+    begin = safe_point(directory, config.split, config.samples) if resume else SafePoint(0, 0)
     with (
         progress.phase("synthesize", total=config.count, unit="tasks") as phase,
-        _writer(config, directory, TRAJECTORY_SCHEMA, resume, kept) as rows,
-        _writer(config, directory / "tasks", TASK_SCHEMA, resume, done) as tasks,
+        MemoryMeter(directory / "memory.csv", lambda: phase.done) as memory,
     ):
-        phase.start_from(done)
-        for task, trajectory, reward in _made(config, done, open_voice(config.voice, directory)):
-            budget.spend([reward])
-            is_pass = _is_pass(reward)
-            if is_pass or config.keep == "all":
-                rows.append(trajectory)
-            tasks.append(task)
-            passes += is_pass
-            phase.advance(pass_rate=passes / (phase.done + 1 - done))
+        state = asyncio.run(_write(config, directory, progress, phase, begin, resume))
     written = manifest(directory, config.split)
-    passed, failed_by = 0, Counter[str]()
-    for row in read(directory, config.split, columns=["reward_detail", "metadata"]):
-        passed += json.loads(row["reward_detail"])["components"].get("pass") == 1.0
-        if (blame := row["metadata"]["attribution"]) is not None:
-            failed_by[blame] += 1
+    dialogues = config.count * config.samples
     return {
         "rows": written.rows,
         "shards": len(written.shards),
         "tasks": config.count,
-        "passes": passed,
-        "dropped": {"failed": config.count - written.rows},
-        "failed_by": dict(sorted(failed_by.items())),
+        "dialogues": dialogues,
+        **totals(directory, config.split),
+        "dedup": {"bytes_per_row": state.bytes_per_row, "state_bytes": state.state_bytes},
+        "usage": usage_of(directory),
+        "rows_per_second": (written.rows - begin.rows) / progress.seconds["synthesize"],
+        "peak_rss_bytes": memory.peak_bytes,
         "dataset_digest": written.fingerprint(),
     }
 
 
-def _made(
-    config: Synthesize, first: int, voice: AnyVoice | None
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Reward]]:
-    """Rows in order of their numbers, a chunk of them at a time per worker."""
-    make = ray.remote(num_cpus=1)(_make_rows)
-    starts = iter(range(first, config.count, _CHUNK))
-    waiting: deque[ray.ObjectRef] = deque()
-    for start in starts:
-        waiting.append(make.remote(config, start, min(start + _CHUNK, config.count), voice))
-        if len(waiting) >= config.workers:
-            yield from ray.get(waiting.popleft())
-    while waiting:
-        yield from ray.get(waiting.popleft())
+async def _write(
+    config: Synthesize, directory: Path, progress: Progress, phase: Phase, begin: SafePoint, resume: bool
+) -> Deduplicator:
+    def writer(place: Path, schema: pa.Schema, keep: int) -> ShardWriter:
+        return ShardWriter(
+            place, schema=schema, rows_per_shard=config.rows_per_shard, split=config.split, resume=resume,
+            keep_rows=keep if resume else None,
+        )  # fmt: skip
+
+    seen, budget = Deduplicator(config.dedup), ErrorBudget(config.error_budget)
+    with (
+        writer(directory, TRAJECTORY_SCHEMA, begin.rows) as rows,
+        writer(directory / "tasks", TASK_SCHEMA, begin.numbers) as tasks,
+        writer(directory / "journal", JOURNAL_SCHEMA, begin.numbers * config.samples) as journal,
+    ):
+        _remember(config, directory, seen)
+        budget.episodes = begin.numbers * config.samples
+        phase.start_from(begin.numbers)
+        async for chunk in chunks(config, directory, progress, begin.numbers):
+            rows.extend(_without_duplicates(chunk, seen))
+            tasks.extend(chunk.tasks)
+            journal.extend(to_batch([entry.row() for entry in chunk.entries], JOURNAL_SCHEMA))
+            phase.advance(chunk.tasks.num_rows, kept=rows.rows_written)
+            for entry in chunk.entries:
+                budget.spend([_as_reward(entry.reason, entry.detail)])
+    return seen
 
 
-def _make_rows(
-    config: Synthesize, start: int, stop: int, voice: AnyVoice | None
-) -> list[tuple[dict[str, Any], dict[str, Any], Reward]]:
-    verifier, reward = verifier_for(config.rewards.domain), CompositeReward(config.rewards)
-    made = []
-    for number in range(start, stop):
-        task, trajectory = synthesize(
-            number,
-            config.tasks,
-            config.policy,
-            run_seed=config.seed,
-            split=config.split,
-            verify=verifier.verify,
-            troubles=config.troubles,
-            voice=voice,
-        )
-        assert trajectory.outcome is not None
-        judged = reward.score(task, trajectory.outcome, trajectory)
-        blame = attribute(task, trajectory.outcome, judged)
-        about = replace(trajectory.provenance, licence=config.licence)
-        trajectory = replace(
-            trajectory,
-            reward=judged,
-            verdicts=rubric_verdicts(judged),
-            provenance=about,
-            metadata={**trajectory.metadata, "attribution": blame},
-        )
-        made.append((to_row(task), to_row(trajectory), judged))
-    return made
+def _without_duplicates(chunk: Chunk, seen: Deduplicator) -> pa.RecordBatch:
+    """The chunk's rows that are like none before; the others' entries say which dialogue they are like."""
+    candidates = [entry for entry in chunk.entries if entry.reason is None]
+    for entry, found in zip(candidates, chunk.features, strict=True):
+        if (duplicate := seen.add(Features.from_bytes(found), entry.number)) is not None:
+            entry.reason, entry.detail = f"{duplicate.kind}_duplicate", f"of number {duplicate.of}"
+    kept = pa.array([entry.reason is None for entry in candidates], pa.bool_())
+    return chunk.rows.filter(kept)
 
 
-def _is_pass(reward: Reward) -> bool:
-    return reward.components.get("pass") == 1.0
+def _remember(config: Synthesize, directory: Path, seen: Deduplicator) -> None:
+    """What an earlier process kept is known again: the index is a function of the rows that are there."""
+    tasks = _stored(directory / "tasks", config.split)
+    task = None
+    for row in _stored(directory, config.split):
+        while task is None or task["id"] != row["task_id"]:
+            task = next(tasks)
+        trajectory = from_row(Trajectory, row)
+        seen.add(features(trajectory, from_row(Task, task), config.dedup), trajectory.metadata["number"])
 
 
-def _writer(config: Synthesize, directory: Path, schema: pa.Schema, resume: bool, keep: int) -> ShardWriter:
-    return ShardWriter(
-        directory,
-        schema=schema,
-        rows_per_shard=config.rows_per_shard,
-        split=config.split,
-        resume=resume,
-        keep_rows=keep if resume else None,
-    )
+def _stored(directory: Path, split: str) -> Iterator[dict[str, Any]]:
+    """Rows of an unfinished split, in order."""
+    for path in Layout(directory, split).sealed():
+        for batch in read_batches(path):
+            yield from from_batch(batch)
 
 
-def _safe(config: Synthesize, directory: Path) -> tuple[int, int]:
-    """How many tasks are wholly on disk, and how many dialogues belong to them."""
-    numbers = [
-        json.loads(text)["number"] if isinstance(text, str) else text["number"]
-        for path in Layout(directory, config.split).sealed()
-        for batch in read_batches(path, ["metadata"])
-        for text in batch.column("metadata").to_pylist()
-    ]
-    tasks = sum(verify_shard(path) for path in Layout(directory / "tasks", config.split).sealed())
-    done = min(tasks, numbers[-1] + 1 if numbers else 0)
-    return done, sum(number < done for number in numbers)
+def _as_reward(reason: str | None, detail: str | None) -> Reward:
+    """As the error budget takes it: faults count, and nothing else does."""
+    is_fault = reason is not None and reason.startswith("fault:")
+    return Reward.invalid(f"{reason}: {detail}") if is_fault else Reward(0.0)
 
 
 def check(config: Synthesize) -> None:
-    """The worlds exist and are well formed, and users have a voice."""
+    """The worlds exist and are well formed, users have a voice, models their keys, and benchmarks can be read."""
     for world in config.tasks.worlds:
         load(world)
     check_voice(config.voice, "voice")
+    check_crew(config)
 
 
 register(
@@ -209,5 +211,6 @@ register(
     Synthesize,
     run,
     check=check,
-    user_errors=(WorldSpecError, ShardError, UncertifiableError, ErrorBudgetSpentError),
+    user_errors=(WorldSpecError, ShardError, UncertifiableError, ErrorBudgetSpentError, StoreError, BenchmarkError),
+    unfinished=lambda summary: bool(summary["faults"]),
 )

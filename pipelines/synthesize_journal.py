@@ -46,7 +46,7 @@ class Entry:
     reason: str | None
     detail: str | None
     label: str | None
-    """``pass``, ``near_miss`` (one verdict is a fail) or ``failure``; None after a fault."""
+    """``pass``, ``near_miss`` (more passed verdicts than failed ones) or ``failure``; None after a fault."""
     attribution: str | None
     """Whose fault a failure is."""
 
@@ -93,10 +93,13 @@ def _read(paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def totals(directory: Path, split: str) -> dict[str, Any]:
-    """The journal in figures: ``dropped`` by reason, ``faults`` by source, ``labels`` of what is kept, ``failed_by``."""
+    """The journal in figures: ``passes`` (kept or not), ``dropped`` by reason, ``faults`` by source, ``labels`` of what is kept,
+    ``failed_by``."""
     dropped, faults, labels, blame = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    passes = 0
     for entry in _entries(directory, split):
         reason = entry["reason"]
+        passes += entry["label"] == "pass"
         if reason is not None and reason.startswith("fault:"):
             faults[reason.removeprefix("fault:")] += 1
         if reason is not None:
@@ -106,7 +109,7 @@ def totals(directory: Path, split: str) -> dict[str, Any]:
         if entry["attribution"] is not None:
             blame[entry["attribution"]] += 1
     named = {"dropped": dropped, "faults": faults, "labels": labels, "failed_by": blame}
-    return {name: dict(sorted(counts.items())) for name, counts in named.items()}
+    return {"passes": passes, **{name: dict(sorted(counts.items())) for name, counts in named.items()}}
 
 
 def _entries(directory: Path, split: str) -> Iterator[dict[str, Any]]:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from services.chat import ChatModel
 from simulators.provenance import provenance_of
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
+from simulators.tasks.chat_agent import ChatPolicy, play_chat
 from simulators.tasks.difficulty import count_difficulty
 from simulators.tasks.oracle import PlannedAgent
 from simulators.tasks.patient import PatientAgent, most_turns
@@ -23,7 +25,7 @@ from trajectories.seeds import derive_seed
 from trajectories.tasks import Split, Task
 from trajectories.trajectory import Trajectory
 
-__all__ = ["ScriptedPolicy", "about", "demonstrate", "synthesize"]
+__all__ = ["ScriptedPolicy", "about", "converse", "demonstrate", "synthesize"]
 
 Verify = Callable[[Task, Outcome], Reward]
 
@@ -108,6 +110,40 @@ def demonstrate(
             "policy": policy.kind,
             "competence": policy.competence if policy.kind == "teacher" else 1.0,
             "errors": list(getattr(planned, "errors", ())),
+        },
+    )
+
+
+def converse(
+    task: Task,
+    model: ChatModel,
+    policy: ChatPolicy,
+    *,
+    run_seed: int,
+    rollout: int = 0,
+    troubles: ToolTroubles | None = None,
+    voice: AnyVoice | None = None,
+) -> Trajectory:
+    """As `demonstrate`, of a policy behind a chat model; blocks until the dialogue is over."""
+    seed = derive_seed(run_seed, "episode", task.id, rollout)
+    played = play_chat(
+        task, load(task.world), model, seed, run_seed=run_seed, rollout=rollout, policy=policy, troubles=troubles, voice=voice
+    )
+    return Trajectory(
+        id=f"{task.id}-{rollout}",
+        task_id=task.id,
+        rollout=rollout,
+        seed=seed,
+        messages=played.messages,
+        tools=played.tools,
+        outcome=played.outcome,
+        provenance=provenance_of(task, played.tools, run_seed=run_seed, models={"policy": model.name}),
+        metadata=about(task, played.outcome)
+        | {
+            "policy": "chat",
+            "temperature": policy.temperature,
+            "renamed_calls": [asdict(call) for call in played.renamed],
+            "usage": None if played.usage is None else asdict(played.usage),
         },
     )
 

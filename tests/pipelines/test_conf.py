@@ -10,9 +10,14 @@ from pipelines import cli, composition
 from pipelines.schema import load
 from pipelines.structured import build
 from rewards.composition import RewardConfig
+from rewards.judge import JudgeConfig
 from rl.training.muonclip import OptimizerConfig
 from rl.training.objectives import OBJECTIVES
 from rl.training.trainer import TrainerConfig
+from services.chat import price_table
+from simulators.tasks.compose import FAMILIES
+from simulators.tasks.stream import TaskStream
+from simulators.worlds import names
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -32,6 +37,22 @@ def test_every_command_composes_with_its_defaults(command: str) -> None:
 @pytest.mark.parametrize("values", group("rewards"))
 def test_reward_groups_are_reward_configs(values: dict) -> None:
     assert build(RewardConfig, values).pass_weight == 1.0
+
+
+@pytest.mark.parametrize("values", group("judge"))
+def test_judge_groups_are_rubrics_with_criteria(values: dict) -> None:
+    assert build(JudgeConfig, values).criteria
+
+
+@pytest.mark.parametrize("values", group("tasks"))
+def test_task_groups_are_streams_of_worlds_that_ship(values: dict) -> None:
+    stream = build(TaskStream, values)
+    assert set(stream.worlds) <= set(names()) and set(stream.families) <= set(FAMILIES)
+
+
+@pytest.mark.parametrize("values", group("prices"))
+def test_price_groups_are_price_tables(values: dict) -> None:
+    assert price_table(values)
 
 
 @pytest.mark.parametrize("values", group("optimizer"))

@@ -14,13 +14,16 @@ import pytest
 import ray
 
 from pipelines.progress import Progress
-from pipelines.synthesize import Synthesize, _safe, make_dataset
-from simulators.synthesis import ScriptedPolicy
+from pipelines.synthesize import Synthesize, make_dataset
+from pipelines.synthesize_crew import Band, Player
+from pipelines.synthesize_journal import JOURNAL_SCHEMA, safe_point
+from simulators.tasks.stream import TaskStream
 from simulators.worlds.loading import LIBRARY
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA
+from trajectories.quality import DedupConfig
 from trajectories.shards import ShardError, ShardWriter, read
 
-TEACHER = ScriptedPolicy("teacher", competence=0.7)
+TEACHER = Player(kind="teacher", competence=0.7)
 CONFIG = Synthesize(count=90, rows_per_shard=20, policy=TEACHER)
 ORRERY = str(Path(sys.executable).with_name("orrery"))
 
@@ -48,7 +51,7 @@ def calm(request: pytest.FixtureRequest, cluster: None, tmp_path_factory: pytest
     rows = list(read(directory))
     assert summary["rows"] == len(rows) and summary["shards"] == -(-len(rows) // 20) and summary["tasks"] == 90
     assert summary["passes"] == sum(row["reward"] == 1.0 for row in rows)
-    assert summary["dropped"] == {"failed": 90 - len(rows)}
+    assert summary["dropped"] == ({"failed": 90 - len(rows)} if len(rows) < 90 else {})
     return config, directory
 
 
@@ -67,22 +70,94 @@ def test_what_is_kept_is_what_was_asked_for_and_every_task_is_there(calm: tuple[
     assert all(passed) if config.keep == "passes" else (len(rows) == 90 and 0.5 < sum(passed) / 90 < 0.9)
 
 
-@pytest.mark.parametrize(("tasks", "rows"), [(0, 0), (20, 40), (60, 20), (90, 60)])
+@pytest.mark.parametrize(("tasks", "rows", "entries"), [(0, 0, 0), (20, 40, 60), (60, 20, 80), (90, 60, 20), (90, 60, 90)])
 def test_whichever_file_is_ahead_when_it_is_killed_resuming_gives_the_same_bytes(
-    calm: tuple[Synthesize, Path], tmp_path: Path, tasks: int, rows: int
+    calm: tuple[Synthesize, Path], tmp_path: Path, tasks: int, rows: int, entries: int
 ) -> None:
     config, directory = calm
-    for place, schema, kept in ((tmp_path, TRAJECTORY_SCHEMA, rows), (tmp_path / "tasks", TASK_SCHEMA, tasks)):
-        source = directory / place.relative_to(tmp_path)
-        with pytest.raises(KeyboardInterrupt), ShardWriter(place, schema=schema, rows_per_shard=20) as writer:
-            for number, row in enumerate(read(source)):
+    parts = {"": (TRAJECTORY_SCHEMA, rows), "tasks": (TASK_SCHEMA, tasks), "journal": (JOURNAL_SCHEMA, entries)}
+    for place, (schema, kept) in parts.items():
+        with pytest.raises(KeyboardInterrupt), ShardWriter(tmp_path / place, schema=schema, rows_per_shard=20) as writer:
+            for number, row in enumerate(read(directory / place)):
                 if number < kept:
                     writer.append(row)
             raise KeyboardInterrupt
-    done, safe = _safe(config, tmp_path)
-    assert done <= tasks and safe <= rows
+    point = safe_point(tmp_path, config.split, config.samples)
+    assert point.numbers <= min(tasks, entries) and point.rows <= rows
     make_dataset(replace(config, workers=2), tmp_path, Progress(("synthesize",)), resume=True)
     assert digests(tmp_path) == digests(directory)
+
+
+def test_several_dialogues_of_each_task_keep_to_a_band_of_difficulty(cluster: None, tmp_path: Path) -> None:
+    config = Synthesize(count=60, samples=4, policy=Player(kind="teacher", competence=0.5), keep="all", workers=2)
+    summary = make_dataset(config, tmp_path / "free", Progress(("synthesize",)), resume=False)
+    assert summary["dialogues"] == 240
+    rows = list(read(tmp_path / "free"))
+    of_task: dict[str, list[float]] = {}
+    for row in rows:
+        of_task.setdefault(row["task_id"], []).append(row["reward"])
+        assert row["id"] == f"{row['task_id']}-{row['rollout']}"
+        assert row["metadata"]["label"] == ("pass" if row["reward"] == 1.0 else row["metadata"]["label"])
+    assert summary["labels"].keys() == {row["metadata"]["label"] for row in rows} == {"pass", "near_miss", "failure"}
+    # The same dialogue twice is an exact duplicate, so a task that was always solved in one way has one row.
+    assert summary["rows"] + summary["dropped"]["exact_duplicate"] == 240
+    banded = replace(config, band=Band(least=0.3, most=0.8))
+    summary = make_dataset(banded, tmp_path / "band", Progress(("synthesize",)), resume=False)
+    assert summary["dropped"].keys() >= {"too_easy", "too_hard"}
+    kept = {row["task_id"] for row in read(tmp_path / "band")}
+    journal = list(read(tmp_path / "band/journal"))
+    assert len(journal) == 240
+    for task in {entry["task_id"] for entry in journal}:
+        labels = [entry["label"] for entry in journal if entry["task_id"] == task]
+        assert (task in kept) == (0.3 <= labels.count("pass") / 4 <= 0.8)
+
+
+def test_near_misses_are_what_fewer_verdicts_speak_against_than_for(cluster: None, tmp_path: Path) -> None:
+    config = replace(CONFIG, count=120, tasks=TaskStream(difficulty=3), keep="near_misses")
+    summary = make_dataset(config, tmp_path, Progress(("synthesize",)), resume=False)
+    rows = list(read(tmp_path))
+    near = 0
+    for row in rows:
+        failed = [verdict["verdict"] for verdict in row["verdicts"]].count("fail")
+        assert row["metadata"]["label"] == ("near_miss" if failed else "pass") and 2 * failed < len(row["verdicts"])
+        near += bool(failed)
+    assert summary["labels"]["near_miss"] == near > 0 and summary["dropped"]["failed"] > 0
+
+
+def test_dialogues_that_are_like_those_before_are_dropped_whoever_makes_them_and_after_resuming(
+    cluster: None, tmp_path: Path
+) -> None:
+    one_way = DedupConfig(structure_limit=2)
+    config = Synthesize(count=200, dedup=one_way, rows_per_shard=8, workers=2)
+    summary = make_dataset(config, tmp_path / "calm", Progress(("synthesize",)), resume=False)
+    assert summary["dropped"]["structural_duplicate"] > 100 and sum(summary["dropped"].values()) + summary["rows"] == 200
+    assert summary["dedup"]["state_bytes"] > 0
+    parts = {"": (TRAJECTORY_SCHEMA, 16), "tasks": (TASK_SCHEMA, 120), "journal": (JOURNAL_SCHEMA, 120)}
+    for place, (schema, kept) in parts.items():
+        split = ShardWriter(tmp_path / "killed" / place, schema=schema, rows_per_shard=8)
+        with pytest.raises(KeyboardInterrupt), split as writer:
+            for number, row in enumerate(read(tmp_path / "calm" / place)):
+                if number < kept:
+                    writer.append(row)
+            raise KeyboardInterrupt
+    make_dataset(replace(config, workers=1), tmp_path / "killed", Progress(("synthesize",)), resume=True)
+    assert digests(tmp_path / "killed") == digests(tmp_path / "calm")
+
+
+def test_rows_that_are_in_a_benchmark_are_dropped_and_the_journal_says_which(cluster: None, tmp_path: Path) -> None:
+    config = Synthesize(count=60, tasks=TaskStream(difficulty=2), workers=2)
+    make_dataset(config, tmp_path / "plain", Progress(("synthesize",)), resume=False)
+    leaked = list(read(tmp_path / "plain"))[:3]
+    items = [{"id": f"item{i}", "messages": row["messages"], "tools": []} for i, row in enumerate(leaked)]
+    path = tmp_path / "bench.jsonl"
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    summary = make_dataset(
+        replace(config, benchmarks=(str(path),)), tmp_path / "clean", Progress(("synthesize",)), resume=False
+    )
+    assert summary["dropped"]["contaminated"] >= 3
+    entries = {entry["id"]: entry for entry in read(tmp_path / "clean/journal")}
+    for number, row in enumerate(leaked):
+        assert entries[row["id"]]["reason"] == "contaminated" and f"item{number}" in entries[row["id"]]["detail"]
 
 
 def test_a_truncated_shard_stops_a_resumed_run_by_its_name(calm: tuple[Synthesize, Path], tmp_path: Path) -> None:
@@ -146,10 +221,16 @@ def test_the_command_killed_and_resumed_with_more_workers_writes_what_it_would_h
     assert [summaries[0][key] for key in same] == [summaries[1][key] for key in same]
 
 
-@pytest.mark.parametrize("rows_per_shard", [0, -1])
-def test_a_setting_that_makes_no_sense_is_refused_by_its_key(rows_per_shard: int) -> None:
-    with pytest.raises(ValueError, match="rows_per_shard: must be at least 1"):
-        Synthesize(rows_per_shard=rows_per_shard)
+@pytest.mark.parametrize("key", ["rows_per_shard", "samples", "in_flight"])
+def test_a_setting_that_makes_no_sense_is_refused_by_its_key(key: str) -> None:
+    with pytest.raises(ValueError, match=f"{key}: must be at least 1"):
+        Synthesize(**{key: 0})
+
+
+def test_a_band_is_an_interval_of_shares() -> None:
+    for least, most in ((0.5, 0.4), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match=r"band\.least, band\.most"):
+            Band(least=least, most=most)
 
 
 @pytest.fixture

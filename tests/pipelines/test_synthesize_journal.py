@@ -73,6 +73,7 @@ def test_the_journal_counts_what_was_dropped_and_why(tmp_path: Path) -> None:
             found.attribution = "agent" if reason == "failed" else None
             writer.append(found.row())
     assert totals(tmp_path, "train") == {
+        "passes": 5,
         "dropped": {"failed": 2, "fault:judge": 1, "rule:long_turn": 1},
         "faults": {"judge": 1},
         "labels": {"pass": 2},
