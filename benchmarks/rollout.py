@@ -186,10 +186,11 @@ class _Puppet:
         max_tokens: int,
         stop_token_ids: Sequence[int],
         request_id: str,
+        grammar: str | None = None,
     ) -> Completion:
         answer = self._answers[tuple(prompt_token_ids)]
         sampled = await self._engine.generate(
-            prompt_token_ids, sampling, max_tokens=len(answer), stop_token_ids=(), request_id=request_id
+            prompt_token_ids, sampling, max_tokens=len(answer), stop_token_ids=(), request_id=request_id, grammar=grammar
         )
         return Completion(answer, sampled.log_probs, "stop", sampled.policy_version)
 
