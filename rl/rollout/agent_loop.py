@@ -5,6 +5,7 @@ Seeds hang on (run, task, rollout, turn), so that neither order nor parallelism 
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from rl.rollout.engine import Completion, Engine, EngineError, WeightSyncError
@@ -68,7 +69,8 @@ async def rollout(
 
     Args:
         seed: of the run; sampling seeds and the user's seed are derived from it.
-        sampling: its own seed is ignored.
+        sampling: its own seed is ignored. With ``grammar="tool_calls"`` the policy can call nothing but the task's tools,
+            with arguments that their schemas take; every segment says so.
         rollout_index: tells rollouts of the same task apart.
         prefix: of slot and request names, e.g. ``step-12/``; episodes that run together differ in it or in the rest.
         for_training: refuses sampling whose log-probabilities the trainer cannot reproduce (see `check_sampling`).
@@ -78,11 +80,13 @@ async def rollout(
         whatever the policy wrote is no error.
 
     Raises:
-        ValueError: for sampling that is refused.
+        ValueError: for sampling that is refused, or that names another grammar.
         WeightSyncError: which concerns every episode.
     """
     if for_training:
         check_sampling(sampling)
+    if sampling.grammar not in (None, "tool_calls"):
+        raise ValueError(f"sampling.grammar is 'tool_calls' or None, not {sampling.grammar!r}")
     identity = f"{prefix}{task.id}/{rollout_index}"
     episode = _Episode(task, seed, rollout_index, identity, engine, pool, dialect, sampling, limits)
     try:
@@ -113,8 +117,13 @@ def check_sampling(sampling: Sampling) -> None:
     """Law 1: behaviour log-probabilities must be those of the full distribution at a temperature.
 
     Raises:
-        ValueError: for top-p, top-k or greedy sampling.
+        ValueError: for top-p, top-k or greedy sampling, and for turns that were held to a grammar.
     """
+    if sampling.grammar is not None:
+        raise ValueError(
+            f"sampling for training keeps the whole distribution: grammar is None, not {sampling.grammar!r} (a mask "
+            "renormalises the log-probabilities, and the trainer's are not; such rows are for supervised training)"
+        )
     if sampling.renormalises:
         raise ValueError(
             f"sampling for training keeps the whole distribution: top_p is 1 and top_k is -1, not {sampling.top_p} and "
@@ -184,7 +193,10 @@ class _Episode:
 
     async def _sample(self, turn: int, room: int) -> Completion:
         sampling = replace(self.sampling, seed=derive_seed(self.seed, "sampling", self.task.id, self.index, turn))
-        completion = await self.engine.generate(
+        generate = self.engine.generate
+        if sampling.grammar is not None:
+            generate = partial(generate, grammar=self.dialect.tool_call_grammar(self.tools, self.calls))
+        completion = await generate(
             self.token_ids,
             sampling,
             max_tokens=room,

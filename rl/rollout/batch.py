@@ -51,6 +51,7 @@ async def rollout_batch(
     limits: RolloutLimits,
     *,
     in_flight: int = 128,
+    first_rollout: int = 0,
     prefix: str = "",
     for_training: bool = True,
     progress: Progress | None = None,
@@ -60,6 +61,7 @@ async def rollout_batch(
     Args:
         in_flight: episodes that run together. Somewhat more than ``engine.max_num_seqs`` keeps the engine full while
             environments answer.
+        first_rollout: index of each task's first rollout here: the others may be played elsewhere, or were.
         prefix: see `rollout`.
 
     Raises:
@@ -85,5 +87,5 @@ async def rollout_batch(
         return trajectory
 
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(one(task, index)) for task in tasks for index in range(k)]
+        running = [group.create_task(one(task, index)) for task in tasks for index in range(first_rollout, first_rollout + k)]
     return [task.result() for task in running]

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from trajectories.trajectory import Sampling
 
-__all__ = ["Completion", "Engine", "EngineError", "UpdateReceipt", "WeightSyncError", "WeightUpdate"]
+__all__ = ["Completion", "Engine", "EngineError", "UpdateReceipt", "WeightSyncError", "WeightUpdate", "check_grammar"]
 
 
 class EngineError(RuntimeError):
@@ -75,11 +75,16 @@ class Engine(Protocol):
         max_tokens: int,
         stop_token_ids: Sequence[int],
         request_id: str,
+        grammar: str | None = None,
     ) -> Completion:
         """Samples one turn, up to and with the first stop token or `max_tokens` tokens.
 
+        Args:
+            grammar: the whole turn fits it (see `rl.policy.dialects.Dialect.tool_call_grammar`), and `log_probs` are those
+                of the distribution over what it leaves; given where, and only where, `sampling.grammar` names one.
+
         Raises:
-            EngineError: when the engine is broken, closed, or has no room for the prompt.
+            EngineError: when the engine is broken, closed, has no room for the prompt, or takes no grammars.
         """
         ...
 
@@ -98,3 +103,14 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Ends every process that the engine started. Closing twice is fine."""
         ...
+
+
+def check_grammar(sampling: Sampling, grammar: str | None) -> None:
+    """What masks a turn is named in its sampling, so that law 1 can tell (see `trajectories.trajectory.Sampling`).
+
+    Raises:
+        EngineError: for a grammar without a name, or a name without a grammar.
+    """
+    if (sampling.grammar is None) != (grammar is None):
+        given = "one was given" if grammar is not None else "none was given"
+        raise EngineError(f"rollout engine: sampling.grammar={sampling.grammar!r} where {given}")

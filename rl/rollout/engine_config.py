@@ -39,6 +39,8 @@ class EngineConfig:
     """Devices that share the model."""
     enable_prefix_caching: bool = False
     """Whether later turns of a dialogue reuse the cache of earlier ones (vLLM has it off for MLA on CPU)."""
+    grammars: bool = False
+    """Whether turns can be held to a grammar (not for RL, see `Sampling.grammar`); the model then needs its tokenizer."""
     seed: int = 0
     """Of draws by requests that bring no seed."""
     plant_bug: Literal["", "rotary", "experts"] = ""
@@ -62,7 +64,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
 
     arguments: dict[str, Any] = {
         "model": config.model,
-        "skip_tokenizer_init": True,  # tokens in, tokens out
+        "skip_tokenizer_init": not config.grammars,  # tokens in, tokens out; a grammar knows what each one spells
         "generation_config": "vllm",  # no sampling defaults from the model's directory
         "dtype": config.dtype,
         "enforce_eager": True,
@@ -76,6 +78,8 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "worker_extension_cls": "rl.rollout.worker_extension.WorkerExtension",
         "disable_log_stats": True,
     }
+    if config.grammars:
+        arguments["structured_outputs_config"] = {"backend": "guidance"}  # its grammars can name special tokens by id
     if config.max_num_batched_tokens is not None:
         arguments["max_num_batched_tokens"] = config.max_num_batched_tokens
     if current_platform.is_cpu() and config.plant_bug != "rotary":

@@ -21,8 +21,8 @@ from trajectories.trajectory import Sampling
 
 __all__ = ["RemoteVLLMEngine"]
 
-Request = tuple[int, tuple[int, ...], Sampling, int, tuple[int, ...], str]
-"""Number, prompt, sampling, max_tokens, stop tokens, request id."""
+Request = tuple[int, tuple[int, ...], Sampling, int, tuple[int, ...], str, str | None]
+"""Number, prompt, sampling, max_tokens, stop tokens, request id, grammar."""
 Answer = tuple[int, Completion | None, str]
 """Number, completion, and what went wrong where there is none."""
 
@@ -64,6 +64,7 @@ class RemoteVLLMEngine:
         max_tokens: int,
         stop_token_ids: Sequence[int],
         request_id: str,
+        grammar: str | None = None,
     ) -> Completion:
         if self._closed:
             raise EngineError(f"rollout engine: request {request_id} came after close")
@@ -72,7 +73,7 @@ class RemoteVLLMEngine:
         if not self._unsent:
             loop.call_soon(self._send)
         prompt, stops = tuple(prompt_token_ids), tuple(stop_token_ids)
-        self._unsent.append((number, prompt, sampling, max_tokens, stops, request_id))
+        self._unsent.append((number, prompt, sampling, max_tokens, stops, request_id, grammar))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -207,12 +208,18 @@ class _EngineActor:
         max_tokens: int,
         stops: tuple[int, ...],
         request_id: str,
+        grammar: str | None,
     ) -> None:
         completion, problem = None, ""
         try:
             await self.start()
             completion = await self._engine.generate(
-                prompt, sampling, max_tokens=max_tokens, stop_token_ids=stops, request_id=request_id
+                prompt,
+                sampling,
+                max_tokens=max_tokens,
+                stop_token_ids=stops,
+                request_id=request_id,
+                grammar=grammar,
             )
         except Exception as error:
             problem = str(error)

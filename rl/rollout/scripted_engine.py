@@ -5,7 +5,7 @@ What it returns depends only on the prompt, the sampling settings and the reques
 
 from collections.abc import Callable, Sequence
 
-from rl.rollout.engine import Completion, EngineError, UpdateReceipt, WeightSyncError, WeightUpdate
+from rl.rollout.engine import Completion, EngineError, UpdateReceipt, WeightSyncError, WeightUpdate, check_grammar
 from trajectories.trajectory import Sampling
 
 __all__ = ["Respond", "ScriptedEngine"]
@@ -18,7 +18,8 @@ class ScriptedEngine:
     """See `rl.rollout.engine.Engine`.
 
     Args:
-        respond: gives a whole turn; it is cut after the first stop token and at ``max_tokens``, as an engine would.
+        respond: gives a whole turn; it is cut after the first stop token and at ``max_tokens``, as an engine would. Whether
+            it fits a grammar is the function's business.
         score: gives the log-probabilities for `prompt_log_probs`; without it that call is refused.
     """
 
@@ -39,7 +40,9 @@ class ScriptedEngine:
         max_tokens: int,
         stop_token_ids: Sequence[int],
         request_id: str,
+        grammar: str | None = None,
     ) -> Completion:
+        check_grammar(sampling, grammar)
         if self._closed:
             raise EngineError(f"scripted engine: request {request_id} came after close")
         tokens, log_probs = self._respond(list(prompt_token_ids), sampling, request_id)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rl.rollout.engine import Completion, EngineError, UpdateReceipt, WeightSyncError, WeightUpdate
+from rl.rollout.engine import Completion, EngineError, UpdateReceipt, WeightSyncError, WeightUpdate, check_grammar
 from rl.rollout.engine_config import EngineConfig, engine_arguments, engine_environment
 from rl.rollout.update_gate import UpdateGate
 from trajectories.trajectory import Sampling
@@ -75,14 +75,18 @@ class VLLMEngine:
         max_tokens: int,
         stop_token_ids: Sequence[int],
         request_id: str,
+        grammar: str | None = None,
     ) -> Completion:
+        check_grammar(sampling, grammar)
+        if grammar is not None and not self.config.grammars:
+            raise EngineError(f"rollout engine: request {request_id} brings a grammar; start it with engine.grammars=true")
         room = self.config.max_model_len - len(prompt_token_ids)
         if room < 1 or max_tokens < 1:
             raise EngineError(
                 f"rollout engine: no room for request {request_id}: {len(prompt_token_ids)} prompt tokens, max_tokens="
                 f"{max_tokens}; raise engine.max_model_len ({self.config.max_model_len}) or lower the token limits"
             )
-        parameters = _sampling_params(sampling, min(max_tokens, room), stop_token_ids)
+        parameters = _sampling_params(sampling, min(max_tokens, room), stop_token_ids, grammar)
         async with self._gate.request():
             output = await self._run(list(prompt_token_ids), parameters, request_id)
             version = self._version
@@ -170,9 +174,9 @@ class VLLMEngine:
         return [output.prompt_logprobs[index][token].logprob for index, token in enumerate(ids) if index]
 
 
-def _sampling_params(sampling: Sampling, max_tokens: int, stop_token_ids: Sequence[int]) -> Any:
+def _sampling_params(sampling: Sampling, max_tokens: int, stop_token_ids: Sequence[int], grammar: str | None) -> Any:
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     return SamplingParams(
         temperature=sampling.temperature,
@@ -187,6 +191,7 @@ def _sampling_params(sampling: Sampling, max_tokens: int, stop_token_ids: Sequen
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
         skip_clone=True,
+        structured_outputs=None if grammar is None else StructuredOutputsParams(grammar=grammar),
     )
 
 

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import ClassVar, get_args
 
@@ -17,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rl.policy.dialects.declarations import ToolsFormat
 from rl.policy.dialects.text_codec import TextCodec
+from rl.policy.dialects.tool_grammar import arguments_rules, token_set
 from trajectories.messages import Message, ToolCall, ToolSpec
 
 __all__ = ["Dialect", "Markup", "MalformedTurn", "ParsedTurn", "Piece", "call_from_id", "read_text", "with_call_ids"]
@@ -97,6 +99,28 @@ class Dialect(ABC):
             return ParsedTurn(Message(role="assistant", content=spelled), str(error), 0)
         return ParsedTurn(message, None, len(message.tool_calls))
 
+    def tool_call_grammar(self, tools: Sequence[ToolSpec], call_index: int = 0) -> str:
+        """The turns whose tool calls name one of `tools` with arguments that its schema takes; all other text is free.
+
+        Such a turn ends with its end of turn and always parses. `rl.policy.dialects.tool_grammar` says where it is stricter
+        than a schema.
+
+        Args:
+            call_index: as in `parse`.
+
+        Returns:
+            A grammar over token ids, in Lark as llguidance reads it.
+
+        Raises:
+            ValueError: when a tool's schema cannot be enforced.
+        """
+        text = f"text: {self._text}*"
+        return "\n".join(["%llguidance {}", *self._turn_rules(tools, call_index), text, *arguments_rules(tools)])
+
+    @cached_property
+    def _text(self) -> str:
+        return token_set(self.codec.text_ids)
+
     def render(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> tuple[list[int], list[bool]]:
         """A whole dialogue as (token ids, loss mask): the mask is True on assistant turns, their stop tokens included.
 
@@ -172,6 +196,14 @@ class Dialect(ABC):
     @abstractmethod
     def _turn(self, message: Message) -> list[Piece]:
         """What the policy writes for `message`, end of turn included."""
+
+    @abstractmethod
+    def _turn_rules(self, tools: Sequence[ToolSpec], call_index: int) -> list[str]:
+        """The rule ``start`` and those below it, over ``text`` and ``arguments_N`` of the tool with index N."""
+
+    def _token(self, markup: str) -> str:
+        """The markup token in a grammar."""
+        return token_set([self.codec.markup_id(markup)])
 
     @abstractmethod
     def _read_turn(self, pieces: list[Piece], call_index: int) -> Message:

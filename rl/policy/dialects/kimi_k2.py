@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rl.policy.dialects.declarations import declare
 from rl.policy.dialects.dialect import Dialect, MalformedTurn, Markup, Piece, call_from_id, read_text
+from rl.policy.dialects.tool_grammar import MOST_CALLS, literal
 from trajectories.messages import Message, ToolCall, ToolSpec
 
 __all__ = ["KimiK2"]
@@ -81,6 +82,21 @@ class KimiK2(Dialect):
                 pieces += [CALL_BEGIN, _checked_id(call), ARGUMENT_BEGIN, call.arguments, CALL_END]
             pieces.append(SECTION_END)
         return [*pieces, END]
+
+    def _turn_rules(self, tools: Sequence[ToolSpec], call_index: int) -> list[str]:
+        end = self._token(END)
+        if not tools:
+            return [f"start: text {end}"]
+        section_end = self._token(SECTION_END)
+        rules = [f"start: text ({self._token(SECTION_BEGIN)} call_0)? {end}"]
+        for position in range(MOST_CALLS):  # one rule each, since the index in a call's id counts on
+            calls = " | ".join(
+                f"{literal(f'functions.{tool.name}:{call_index + position}')} {self._token(ARGUMENT_BEGIN)} arguments_{index}"
+                for index, tool in enumerate(tools)
+            )
+            following = f"(call_{position + 1} | {section_end})" if position + 1 < MOST_CALLS else section_end
+            rules.append(f"call_{position}: {self._token(CALL_BEGIN)} ({calls}) {self._token(CALL_END)} {following}")
+        return rules
 
     def _read_turn(self, pieces: list[Piece], call_index: int) -> Message:
         stream = iter(pieces)

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from rl.policy.dialects.declarations import declare
 from rl.policy.dialects.dialect import Dialect, MalformedTurn, Markup, Piece, call_from_id, read_text
+from rl.policy.dialects.tool_grammar import MOST_CALLS, literal
 from trajectories.messages import Message, ToolCall, ToolSpec
 
 __all__ = ["Qwen3"]
@@ -113,9 +114,18 @@ class Qwen3(Dialect):
         for position, call in enumerate(message.tool_calls):
             if message.content or position:
                 pieces.append("\n")
-            body = f'\n{{"name": {json.dumps(call.name, ensure_ascii=False)}, "arguments": {call.arguments}}}\n'
-            pieces += [CALL_BEGIN, body, CALL_END]
+            pieces += [CALL_BEGIN, f"\n{_opened(call.name)}{call.arguments}}}\n", CALL_END]
         return [*pieces, END]
+
+    def _turn_rules(self, tools: Sequence[ToolSpec], call_index: int) -> list[str]:
+        thought = f"({self._token(THINK_BEGIN)} text {self._token(THINK_END)})?"
+        calls = f"(call ({literal(chr(10))} call){{0,{MOST_CALLS - 1}}})?" if tools else ""
+        rules = [f"start: {thought} text {calls} {self._token(END)}"]
+        if tools:
+            bodies = " | ".join(f"{literal(chr(10) + _opened(tool.name))} arguments_{index}" for index, tool in enumerate(tools))
+            closing = literal("}\n")
+            rules.append(f"call: {self._token(CALL_BEGIN)} ({bodies}) {closing} {self._token(CALL_END)}")
+        return rules
 
     def _read_turn(self, pieces: list[Piece], call_index: int) -> Message:
         stream = iter(pieces)
@@ -132,6 +142,11 @@ class Qwen3(Dialect):
         if calls:
             content = _without(content, "", "\n")
         return Message(role="assistant", content=content, tool_calls=calls, reasoning_content=reasoning)
+
+
+def _opened(name: str) -> str:
+    """A call's JSON up to its arguments."""
+    return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": '
 
 
 _CALL = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s?(.*)\}\s*', re.DOTALL)

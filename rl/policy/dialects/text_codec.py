@@ -38,6 +38,8 @@ class TextCodec:
         self._plain = _without_added_tokens(backend)
         self._ids = {token: vocabulary[token] for token in markup}
         self._special = frozenset(self._ids.values()) | frozenset(tokenizer.all_special_ids)
+        self.text_ids = tuple(sorted(set(vocabulary.values()) - self._special))
+        """Every token that text is made of."""
         self._cached = functools.lru_cache(maxsize=8192)(self._encode)
 
     def markup_id(self, token: str) -> int:

@@ -157,3 +157,38 @@ async def test_sampling_that_the_trainer_cannot_reproduce_is_refused(sampling):
 def test_a_limit_below_one_is_named(key):
     with pytest.raises(ValueError, match=f"limits.{key}"):
         RolloutLimits(**{key: 0})
+
+
+async def test_a_grammar_follows_the_tools_and_the_calls_and_marks_every_turn():
+    heard = []
+
+    class Held(ScriptedEngine):
+        async def generate(self, *arguments, grammar=None, **options):
+            heard.append(grammar)
+            return await super().generate(*arguments, grammar=grammar, **options)
+
+    task = some_tasks()[0]
+    held = Sampling(grammar="tool_calls")
+    engine = Held(oracle_engine([task], kimi())._respond)
+    trajectory = await rollout(task, 7, engine, LocalEpisodes(), kimi(), held, LIMITS, for_training=False)
+    counts = [0]
+    for message in trajectory.messages:
+        if message.role == "assistant":
+            counts.append(counts[-1] + len(message.tool_calls))
+    assert heard == [kimi().tool_call_grammar(trajectory.tools, count) for count in counts[:-1]] and len(set(heard)) > 1
+    policy = [segment for segment in trajectory.segments if segment.origin == "policy"]
+    assert all(segment.sampling.grammar == "tool_calls" and segment.sampling.renormalises for segment in policy)
+    heard.clear()
+    free = await rollout(task, 7, engine, LocalEpisodes(), kimi(), Sampling(), LIMITS)
+    assert set(heard) == {None} and free.messages == trajectory.messages
+
+
+async def test_a_grammar_that_nobody_knows_is_refused():
+    arguments = (7, oracle_engine(some_tasks(), kimi()), LocalEpisodes(), kimi(), Sampling(grammar="sonnets"), LIMITS)
+    with pytest.raises(ValueError, match=r"sampling.grammar is 'tool_calls' or None, not 'sonnets'"):
+        await rollout(some_tasks()[0], *arguments, for_training=False)
+
+
+def test_a_turn_that_was_held_to_a_grammar_is_no_data_for_training():
+    with pytest.raises(ValueError, match="grammar is None, not 'tool_calls'.*supervised training"):
+        check_sampling(Sampling(grammar="tool_calls"))

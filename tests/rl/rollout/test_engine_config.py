@@ -7,6 +7,7 @@ import pytest
 from rl.rollout.engine import EngineError
 from rl.rollout.engine_config import EngineConfig, engine_environment
 from rl.rollout.vllm_engine import VLLMEngine
+from trajectories.trajectory import Sampling
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,14 @@ def test_the_environment_is_put_back(monkeypatch):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("3", "passive")
         os.environ["LD_PRELOAD"] = "as vLLM does"
     assert dict(os.environ) == before
+
+
+async def test_an_engine_that_takes_no_grammars_says_so():
+    held = {"max_tokens": 1, "stop_token_ids": [], "request_id": "a", "grammar": "start: <[1]>"}
+    with pytest.raises(EngineError, match="request a brings a grammar; start it with engine.grammars=true"):
+        await VLLMEngine(EngineConfig(model="somewhere")).generate([1], Sampling(grammar="tool_calls"), **held)
+    with pytest.raises(EngineError, match="sampling.grammar=None where one was given"):
+        await VLLMEngine(EngineConfig(model="somewhere", grammars=True)).generate([1], Sampling(), **held)
 
 
 async def test_a_missing_model_directory_is_named(tmp_path):
