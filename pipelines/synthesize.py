@@ -119,7 +119,7 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
         progress.phase("synthesize", total=config.count, unit="tasks") as phase,
         MemoryMeter(directory / "memory.csv", lambda: phase.done) as memory,
     ):
-        state = asyncio.run(_write(config, directory, progress, phase, begin, resume))
+        state = asyncio.run(_write(config, directory, phase, begin, resume))
     written = manifest(directory, config.split)
     dialogues = config.count * config.samples
     return {
@@ -137,7 +137,7 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
 
 
 async def _write(
-    config: Synthesize, directory: Path, progress: Progress, phase: Phase, begin: SafePoint, resume: bool
+    config: Synthesize, directory: Path, phase: Phase, begin: SafePoint, resume: bool
 ) -> Deduplicator:
     def writer(place: Path, schema: pa.Schema, keep: int) -> ShardWriter:
         return ShardWriter(
@@ -154,7 +154,7 @@ async def _write(
         _remember(config, directory, seen)
         budget.episodes = begin.numbers * config.samples
         phase.start_from(begin.numbers)
-        async for chunk in chunks(config, directory, progress, begin.numbers):
+        async for chunk in chunks(config, directory, phase, begin.numbers):
             rows.extend(_without_duplicates(chunk, seen))
             tasks.extend(chunk.tasks)
             journal.extend(to_batch([entry.row() for entry in chunk.entries], JOURNAL_SCHEMA))

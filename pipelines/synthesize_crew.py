@@ -36,6 +36,10 @@ class EnginePlayer:
 
     path: str | None = None
     """The model directory."""
+    dialect: str = "kimi_k2"
+    """Chat format; a directory that was trained here has the one it learnt."""
+    tools_format: Literal["json", "typescript", "none"] = "json"
+    """How tools are declared to it."""
     temperature: float = 1.0
     """0 takes the likeliest token."""
     tool_grammar: bool = True
@@ -80,7 +84,7 @@ class EnginePlayer:
             max_turns=self.max_turns, max_turn_tokens=self.max_turn_tokens, max_tokens=self.max_tokens
         )
         return EnginePolicySettings(
-            policy=PolicyConfig(path=self.path),
+            policy=PolicyConfig(path=self.path, dialect=self.dialect, tools_format=self.tools_format),
             temperature=self.temperature,
             tool_grammar=self.tool_grammar,
             file=self.file,

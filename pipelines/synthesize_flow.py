@@ -1,5 +1,6 @@
 """Chunks of a synthesis in the order of their numbers, made by Ray actors: somewhat ahead of who takes them, never more."""
 
+import io
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from pipelines.progress import Progress
+from pipelines.progress import Phase, Progress
 from pipelines.synthesize_crew import open_crew
 from pipelines.synthesize_rows import Chunk, draw_tasks, judge_chunk, make_chunk
 
@@ -24,7 +25,7 @@ _AHEAD = 2
 """Chunks under way or waiting for each worker: one in work, one that it can begin at once."""
 
 
-async def chunks(config: "Synthesize", directory: Path, progress: Progress, first: int) -> AsyncIterator[Chunk]:
+async def chunks(config: "Synthesize", directory: Path, phase: Phase, first: int) -> AsyncIterator[Chunk]:
     """All chunks from number `first` on; needs a running Ray. Actors that die are replaced, and their chunks made again."""
     actor = ray.remote(num_cpus=1, max_restarts=3, max_task_retries=3)(_Worker)
     workers = [actor.remote(config, directory) for _ in range(config.workers)]
@@ -32,7 +33,10 @@ async def chunks(config: "Synthesize", directory: Path, progress: Progress, firs
         if config.policy.kind == "engine":
             from pipelines.engine_policy import open_engine_policy  # brings torch, which the workers need not load
 
-            async with open_engine_policy(config.policy.engine.settings(), directory, progress) as policy:
+            phase.note("starting the engine")
+            silent = Progress(stream=io.StringIO())  # one live bar at a time
+            async with open_engine_policy(config.policy.engine.settings(), directory, silent) as policy:
+                phase.note("")
                 async for chunk in _played_by(policy, config, workers, first):
                     yield chunk
         else:
