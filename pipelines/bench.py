@@ -16,8 +16,10 @@ from typing import Any
 
 import ray
 
-from benchmarks import environments, rollout, sft, state, tool_calls, trainer, weight_sync
+from benchmarks import dedup, environments, export, rollout, sft, state, tool_calls, trainer, weight_sync
+from benchmarks.dedup import DedupBenchmark
 from benchmarks.environments import EnvironmentsBenchmark
+from benchmarks.export import ExportBenchmark
 from benchmarks.figure import Figure
 from benchmarks.machine import machine_facts
 from benchmarks.rollout import RolloutBenchmark
@@ -28,6 +30,7 @@ from benchmarks.trainer import TrainerBenchmark
 from benchmarks.weight_sync import WeightSyncBenchmark
 from benchmarks.workload import Workload, prepare
 from pipelines.cluster import ray_session
+from pipelines.export import export_native
 from pipelines.progress import Phase, Progress
 from pipelines.report import table
 from pipelines.run_directory import RunDirectory
@@ -38,13 +41,13 @@ from simulators.tasks.stream import TaskStream
 
 __all__ = ["BENCHMARKS", "Bench"]
 
-BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "sft")
+BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "dedup", "export", "sft")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Command):
     only: tuple[str, ...] = BENCHMARKS
-    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, sft."""
+    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, dedup, export, sft."""
     repeats: int = 5
     """Measured repeats of everything; one more, before them, warms up and is not counted."""
     quick: bool = False
@@ -61,6 +64,8 @@ class Bench(Command):
     tool_calls: ToolCallsBenchmark = field(default_factory=ToolCallsBenchmark)
     state: StateBenchmark = field(default_factory=StateBenchmark)
     environments: EnvironmentsBenchmark = field(default_factory=EnvironmentsBenchmark)
+    dedup: DedupBenchmark = field(default_factory=DedupBenchmark)
+    export: ExportBenchmark = field(default_factory=ExportBenchmark)
     sft: SFTBenchmark = field(default_factory=SFTBenchmark)
 
     def __post_init__(self) -> None:
@@ -136,6 +141,14 @@ def _environments(config: Bench, workload: Workload, phase: Phase) -> list[Figur
     return environments.measure(config.environments, config.repeats, config.seed)
 
 
+def _dedup(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return dedup.measure(config.dedup, config.repeats, config.seed)
+
+
+def _export(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return export.measure(config.export, config.repeats, config.seed, export_native)
+
+
 def _sft(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
     demonstrations = workload.demonstrations(config.sft.sequences)
     return _apart(config, sft.measure, config.sft, workload.model, demonstrations, config.repeats, config.seed)
@@ -148,6 +161,8 @@ _MEASURES: dict[str, Callable[[Bench, Workload, Phase], list[Figure]]] = {
     "tool_calls": _tool_calls,
     "state": _state,
     "environments": _environments,
+    "dedup": _dedup,
+    "export": _export,
     "sft": _sft,
 }
 

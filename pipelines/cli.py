@@ -30,7 +30,10 @@ from pipelines.structured import build, nearest, plain
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("quickstart", "evolve", "validate", "synthesize", "sft", "train", "evaluate", "controls", "bench", "serve-mcp")
+COMMANDS = (
+    "quickstart", "evolve", "validate", "inspect", "synthesize", "export", "sft", "train", "evaluate", "controls", "bench",
+    "serve-mcp",
+)  # fmt: skip
 
 # Set before any engine is imported: no calls to a hub, no usage reports, tokenizers that may be forked.
 _ENVIRONMENT = {

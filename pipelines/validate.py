@@ -1,12 +1,14 @@
-"""Are tasks what law 4 says? Counts what certification refuses, and has every probe play every task that it lets through.
+"""Are tasks what law 4 says, or, with dataset=DIR, is a data set what its consumers rely on?
 
-The two figures rest on different evidence. Refusals are counted over candidates, before certification filters them. The
-probes' verdicts (the oracle, each cheat, mutated oracles) are not those of the certificates: tasks are read back from their
-stored form and played again in the actors of an environment pool, with other users' seeds.
+Of tasks it counts what certification refuses, and has every probe play every task that it lets through. The two figures rest on
+different evidence. Refusals are counted over candidates, before certification filters them. The probes' verdicts (the oracle,
+each cheat, mutated oracles) are not those of the certificates: tasks are read back from their stored form and played again in
+the actors of an environment pool, with other users' seeds. For data sets see `pipelines.validate_dataset`.
 """
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +17,15 @@ from pipelines.cluster import ray_session
 from pipelines.errors import UserError
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory
-from pipelines.schema import Counted, register
+from pipelines.schema import register
+from pipelines.validate_dataset import DatasetChecks, check_dataset, validate_dataset
+from pipelines.validate_dataset_report import show
 from pipelines.validate_probes import CANDIDATE_SCHEMA, CHUNK, PROBE_SCHEMA, draw_chunks, probe_tasks
 from pipelines.validate_report import figures, offences, tables
 from simulators.pool import EnvironmentPool, PoolConfig
 from simulators.tasks.stream import TaskStream
 from simulators.worlds import WorldSpecError, load
+from trajectories.decontamination import BenchmarkError
 from trajectories.seeds import derive_rng
 from trajectories.shard_files import Layout, read_batches
 from trajectories.shards import ShardError, ShardWriter, read
@@ -57,8 +62,8 @@ class EvolvedWorlds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validate(Counted):
-    """`count` is the number of tasks of the stream, each played by every probe."""
+class Validate(DatasetChecks):
+    """`count` is the number of tasks of the stream, each played by every probe; with `dataset` there is no stream."""
 
     tasks: TaskStream = field(default_factory=TaskStream)
     """Which tasks."""
@@ -79,6 +84,8 @@ class Validate(Counted):
 
 def run(config: Validate, run: RunDirectory) -> dict[str, Any]:
     """`orrery validate`."""
+    if config.dataset is not None:
+        return _run_dataset(config, run)
     progress = Progress(("validate",))
     with ray_session(config.workers):
         asyncio.run(validate_tasks(config, run.path, progress, resume=run.resumed))
@@ -93,8 +100,28 @@ def run(config: Validate, run: RunDirectory) -> dict[str, Any]:
     print("\n" + tables(summary))
     if found:
         run.write_summary(summary)
-        raise UserError(f"{len(found)} verdicts are not what law 4 wants; first: {found[0]}")
+        raise UserError(f"{len(found)} {_wrong(config, summary)}")
     return summary
+
+
+def _run_dataset(config: Validate, run: RunDirectory) -> dict[str, Any]:
+    progress = Progress(("files", "tasks", "rows", "sets"))
+    with ray_session(config.workers):
+        summary = validate_dataset(config, run.path, progress)
+    summary["seconds"] = progress.elapsed
+    print()
+    show(summary)
+    if not summary["passed"]:
+        run.write_summary(summary)
+        raise UserError(_wrong(config, summary))
+    return summary
+
+
+def _wrong(config: Validate, summary: Mapping[str, Any]) -> str:
+    """What a failed validation found, in a line."""
+    if config.dataset is not None:
+        return f"{config.dataset} has {summary['findings']:,} findings; first: {summary['first_findings'][0]}"
+    return f"verdicts are not what law 4 wants; first: {summary['offences'][0]}"
 
 
 async def validate_tasks(config: Validate, directory: Path, progress: Progress, *, resume: bool) -> None:
@@ -143,13 +170,17 @@ def _numbers(directory: Path, split: str) -> list[int]:
 
 
 def check(config: Validate) -> None:
-    """The worlds exist and are well formed; a finished run that found something is not taken for one that passed."""
-    for world in config.stream().worlds:
-        load(world)
-    summary = Path(config.out or "") / "summary.json"
-    again = config.resume == "auto" and config.out is not None and summary.is_file()
-    if again and (found := json.loads(summary.read_text()).get("offences")):
-        raise UserError(f"{config.out} is finished, and its tasks are not what law 4 wants; first: {found[0]}")
+    """Worlds and data sets exist and are well formed; a finished run that found something is not taken for one that passed."""
+    if config.dataset is not None:
+        check_dataset(config)
+    else:
+        for world in config.stream().worlds:
+            load(world)
+    file = Path(config.out or "") / "summary.json"
+    if config.resume == "auto" and config.out is not None and file.is_file():
+        summary = json.loads(file.read_text())
+        if not summary.get("passed", True):
+            raise UserError(f"{config.out} is finished: {_wrong(config, summary)}")
 
 
-register("validate", Validate, run, check=check, user_errors=(WorldSpecError, ShardError))
+register("validate", Validate, run, check=check, user_errors=(WorldSpecError, ShardError, BenchmarkError))

@@ -6,12 +6,12 @@ it as its `Json()` feature. Every other field holds what Arrow's own type holds,
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from trajectories.json_text import CodecError, json_text
+from trajectories.json_text import CodecError, JsonText, json_text
 
 __all__ = ["from_batch", "to_batch"]
 
@@ -38,11 +38,11 @@ def to_batch(rows: Sequence[Mapping[str, Any]], schema: pa.Schema, first_row: in
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def from_batch(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    """The rows of a batch; JSON columns are parsed by Python's exact reader."""
+def from_batch(batch: pa.RecordBatch, unread: Container[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of a batch; JSON columns are parsed by Python's exact reader, those in `unread` stay `JsonText`."""
     columns = []
     for field, column in zip(batch.schema, batch.columns, strict=True):
-        decode = _json_decoder(field.type)
+        decode = _json_decoder(field.type, JsonText if field.name in unread else _read)
         values = column.to_pylist()
         columns.append([decode(value) for value in values] if decode else values)
     for row in zip(*columns, strict=True):
@@ -130,9 +130,21 @@ def _json_encoder(kind: pa.DataType) -> Callable[[Any, str], Any] | None:
     return None
 
 
-def _json_decoder(kind: pa.DataType) -> Callable[[Any], Any] | None:
+def _json_decoder(kind: pa.DataType, read: Callable[[str], Any]) -> Callable[[Any], Any] | None:
     if _is_json(kind):
-        return lambda value: None if value is None else json.loads(value)
+        return lambda value: None if value is None else read(value)
     if _is_json_list(kind):
-        return lambda values: None if values is None else [json.loads(value) for value in values]
+        return lambda values: None if values is None else [read(value) for value in values]
     return None
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def _read(text: str) -> Any:
+    """`json.loads`, faster for texts without white space around them, as `json_text` writes them."""
+    try:
+        value, end = _raw_decode(text)
+    except ValueError:
+        return json.loads(text)
+    return value if end == len(text) else json.loads(text)

@@ -8,16 +8,24 @@ the value is known, and not by whoever loads the data set.
 
 import functools
 import json
+import marshal
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from decimal import Context, Decimal
 from typing import Any
 
-__all__ = ["CodecError", "json_text", "plain_json_text"]
+__all__ = ["CodecError", "JsonText", "json_text", "plain_json_text"]
 
 
 class CodecError(ValueError):
     """A value that a shard cannot hold without loss; the message names the place."""
+
+
+class JsonText(str):
+    """The text of a JSON value that nobody has read, from a JSON column; it is written as it is."""
+
+    __slots__ = ()
 
 
 def json_text(value: Any, where: str = "value") -> str:
@@ -27,19 +35,60 @@ def json_text(value: Any, where: str = "value") -> str:
     them.
 
     Args:
-        value: a JSON value: None, bool, int, float, str, list, or dict with string keys.
+        value: a JSON value: None, bool, int, float, str, list, or dict with string keys; or a `JsonText`.
         where: the name of the place, for errors.
 
     Raises:
         CodecError: not a JSON value, not finite, an integer beyond 64 bits, or a magnitude near the smallest doubles.
     """
-    text = plain_json_text(value, where, allow_nan=False)
+    if type(value) is JsonText:
+        return value
     try:
-        if _datasets_reads(text) == value:
-            return text
-    except ValueError:
-        pass  # an integer beyond 64 bits, reported below with its place
-    return _exact_text(value, where)
+        key = marshal.dumps(value, _MARSHAL_VERSION)
+    except ValueError:  # a subclass of str, say
+        key = b""
+    if key in _written:
+        return _written[key]
+    try:
+        text = _encode(value)
+        # Reading gives what was written: so nothing in it was a tuple, or a key that is no string.
+        if (back := _datasets_reads(text)) != value:
+            if (back := json.loads(text)) != value:
+                raise ValueError
+            text = _respelled(text)
+    except (TypeError, ValueError):  # no JSON, not finite, a lone surrogate, or a number out of reach
+        text = plain_json_text(value, where, allow_nan=False)
+        try:
+            text = _respelled(text)
+        except ValueError:
+            _refuse_numbers(value, where)
+            raise
+        back = None
+    if len(text) >= _WORTH_KEEPING and marshal.dumps(back, _MARSHAL_VERSION) == key:
+        _keep(key, text)
+    return text
+
+
+_MARSHAL_VERSION = 2  # without references, so that the bytes are a function of the value and its types alone
+_WORTH_KEEPING = 128
+_MEMORY = 16 * 2**20
+_written: dict[bytes, str] = {}
+"""Texts of large values, for the same tools are in row after row; by the marshalled value, which keeps 1, 1.0 and True
+apart and costs a fifth of writing and reading back."""
+
+
+def _keep(key: bytes, text: str) -> None:
+    global _kept
+    _kept += len(key) + len(text)
+    if _kept > _MEMORY:
+        _written.clear()
+        _kept = len(key) + len(text)
+    _written[key] = text
+
+
+_kept = 0
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode_any = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def plain_json_text(value: Any, where: str = "value", allow_nan: bool = True) -> str:
@@ -49,7 +98,7 @@ def plain_json_text(value: Any, where: str = "value", allow_nan: bool = True) ->
         CodecError: not a JSON value; tuples are none, for they would come back as lists.
     """
     _check_json(value, where, allow_nan)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _encode_any(value)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -90,31 +139,56 @@ def _datasets_reads(text: str) -> Any:
     return _datasets_reader()(text)
 
 
-def _exact_text(value: Any, where: str) -> str:
-    if isinstance(value, Mapping):
-        return (
-            "{"
-            + ",".join(f"{plain_json_text(key)}:{_exact_text(item, f'{where}.{key}')}" for key, item in value.items())
-            + "}"
-        )
-    if isinstance(value, list):
-        return "[" + ",".join(_exact_text(item, f"{where}[{index}]") for index, item in enumerate(value)) + "]"
-    if isinstance(value, float):
-        return _float_text(value, where)
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise CodecError(
-            f"{where}: {value} is beyond 64 bits, which readers of JSON columns cannot hold; write it as a string"
-        )
-    return plain_json_text(value, where)
+_STRING_OR_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 
 
-def _float_text(value: float, where: str) -> str:
-    for text in _spellings(value):
-        if json.loads(text) == value == _datasets_reads(text):
+def _respelled(text: str) -> str:
+    """Exact JSON text with each number in a spelling that both readers take for the same value.
+
+    Raises:
+        ValueError: a number has none.
+    """
+    return _STRING_OR_NUMBER.sub(_respelled_token, text)
+
+
+def _respelled_token(match: re.Match[str]) -> str:
+    token = match[0]
+    return token if token[0] == '"' or (len(token) < 19 and token.lstrip("-").isdigit()) else _number_text(token)
+
+
+@functools.lru_cache(maxsize=4096)
+def _number_text(text: str) -> str:
+    """The spelling of a number that both readers take for the same value; ValueError where there is none."""
+    if text.lstrip("-").isdigit():
+        if -(2**63) <= int(text) < 2**64:
             return text
-    raise CodecError(
-        f"{where}: {value!r} has no spelling that readers of JSON columns take for the same double; round it"
-    )
+        raise ValueError(text)
+    value = float(text)
+    for spelling in _spellings(value):
+        if json.loads(spelling) == value == _datasets_reads(spelling):
+            return spelling
+    raise ValueError(text)
+
+
+def _refuse_numbers(value: Any, where: str) -> None:
+    """Raises for the first number that has no such spelling, with its place."""
+    stack = [(value, where)]
+    while stack:
+        item, place = stack.pop()
+        if isinstance(item, dict):
+            stack.extend((child, f"{place}.{key}") for key, child in item.items())
+        elif isinstance(item, list):
+            stack.extend((child, f"{place}[{index}]") for index, child in enumerate(item))
+        elif isinstance(item, int | float) and not isinstance(item, bool):
+            try:
+                _number_text(_encode_any(item))
+            except ValueError as error:
+                problem = (
+                    "has no spelling that readers of JSON columns take for the same double; round it"
+                    if isinstance(item, float)
+                    else "is beyond 64 bits, which readers of JSON columns cannot hold; write it as a string"
+                )
+                raise CodecError(f"{place}: {item!r} {problem}") from error
 
 
 def _spellings(value: float) -> Iterator[str]:

@@ -34,7 +34,8 @@ def garbage(memory_directory: Path) -> Path:
 def test_an_engine_plays_and_its_record_gives_the_same_rows_without_it(garbage: Path, tmp_path: Path) -> None:
     def synthesize(out: str, *more: str) -> dict:
         command = [ORRERY, "synthesize", "count=6", "samples=2", "keep=all", "tasks.worlds=[order_desk]", f"out={out}"]
-        command += ["policy.kind=engine", f"policy.engine.path={garbage}", "policy.engine.tools_format=none", "policy.engine.max_tokens=1024"]
+        command += ["policy.kind=engine", f"policy.engine.path={garbage}", "policy.engine.tools_format=none"]
+        command += ["policy.engine.max_tokens=1024"]
         command += ["policy.engine.max_turns=4", "policy.engine.max_turn_tokens=64", "policy.engine.kv_cache_gb=0.2"]
         done = subprocess.run([*command, *more], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == 0, done.stdout

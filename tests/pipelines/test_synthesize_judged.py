@@ -71,7 +71,8 @@ def test_a_judge_that_fails_now_and_then_makes_no_verdict_up_and_is_asked_again_
     orrery: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    judge = (f"judge.model.endpoint.base_url={url}", "judge.model.endpoint.model=strict", "judge.model.limits.first_wait_seconds=0.05")
+    settings = (f"endpoint.base_url={url}", "endpoint.model=strict", "limits.first_wait_seconds=0.05")
+    judge = tuple(f"judge.model.{setting}" for setting in settings)
     broken = orrery("synthesize", *TASKS, *judge, "out=x", "workers=2")
     assert broken.status == 0, broken.error
     summary = json.loads(Path("x/summary.json").read_text())

@@ -181,7 +181,7 @@ def test_a_verdict_that_law_4_does_not_want_ends_the_command_with_an_error(orrer
     summary = json.loads(Path("x/summary.json").read_text())
     assert not summary["passed"] and said in summary["offences"][0] and summary["offences"][0] in result.error
     again = orrery("validate", "count=4", "out=x", "resume=auto")
-    assert again.status == 2 and "is finished, and its tasks are not what law 4 wants" in again.error
+    assert again.status == 2 and "x is finished: verdicts are not what law 4 wants" in again.error
 
 
 @given(st.integers(1, 400), st.data())

@@ -1,0 +1,88 @@
+"""Finds tasks by id in their shards, so that no process ever holds all of them.
+
+The index is three sorted columns of numbers, which Ray's object store shares between workers without copies.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from trajectories.checking.folder import shards, split_names
+from trajectories.checking.reading import decoded, plain_columns
+from trajectories.codec import TASK_SCHEMA
+
+__all__ = ["TaskIndex"]
+
+
+@dataclass(frozen=True)
+class TaskIndex:
+    """Where the task of each id is stored."""
+
+    paths: tuple[str, ...]
+    words: NDArray[np.uint64]
+    """Of each id, sorted; ids with equal words are told apart when they are read."""
+    places: NDArray[np.int64]
+    """Shape (tasks, 3): path, row group, row in it."""
+
+    @staticmethod
+    def of(directory: Path) -> "TaskIndex":
+        """The index of all splits of a data set of tasks; what cannot be read has no task."""
+        words: list[int] = []
+        places: list[tuple[int, int, int]] = []
+        paths = [path for split in split_names(directory) for path in shards(directory, split)]
+        for number, path in enumerate(paths):
+            try:
+                with pq.ParquetFile(path) as file:
+                    for group in range(file.num_row_groups):
+                        ids = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
+                        words += [_word(task_id) for task_id in ids]
+                        places += [(number, group, row) for row in range(len(ids))]
+            except (pa.ArrowException, OSError, KeyError):
+                continue  # the checks of files and columns say so
+        order = np.argsort(np.array(words, dtype=np.uint64), kind="stable")
+        return TaskIndex(
+            tuple(map(str, paths)),
+            np.array(words, dtype=np.uint64)[order],
+            np.array(places, dtype=np.int64).reshape(-1, 3)[order],
+        )
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def rows(self, ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
+        """The rows of those ids that have a task; of tasks that are stored twice the first."""
+        wanted = {task_id for task_id in ids if isinstance(task_id, str)}
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for task_id in sorted(wanted):
+            word = np.uint64(_word(task_id))
+            for place in range(np.searchsorted(self.words, word, "left"), np.searchsorted(self.words, word, "right")):
+                path, group, number = (int(value) for value in self.places[place])
+                groups[path, group].append(number)
+        found: dict[str, dict[str, Any]] = {}
+        for (path, group), numbers in sorted(groups.items()):
+            for row in _read(self.paths[path], group, sorted(numbers)):
+                if row["id"] in wanted:
+                    found.setdefault(row["id"], row)
+        return found
+
+
+def _read(path: str, group: int, numbers: list[int]) -> list[dict[str, Any]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            batch = file.read_row_group(group).take(numbers).combine_chunks().to_batches()[0]
+            plain = plain_columns(file.schema_arrow, TASK_SCHEMA)
+    except (pa.ArrowException, OSError, KeyError):
+        return []  # the checks of files and columns say so
+    return [row for _, row in decoded(batch, 0, plain).rows]
+
+
+def _word(task_id: Any) -> int:
+    return int.from_bytes(hashlib.blake2b(str(task_id).encode("utf-8", "surrogatepass"), digest_size=8).digest())
