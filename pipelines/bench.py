@@ -16,7 +16,8 @@ from typing import Any
 
 import ray
 
-from benchmarks import dedup, environments, export, rollout, sft, state, tool_calls, trainer, weight_sync
+from benchmarks import chat_cache, dedup, environments, export, rollout, sft, state, tool_calls, trainer, weight_sync
+from benchmarks.chat_cache import ChatCacheBenchmark
 from benchmarks.dedup import DedupBenchmark
 from benchmarks.environments import EnvironmentsBenchmark
 from benchmarks.export import ExportBenchmark
@@ -41,13 +42,13 @@ from simulators.tasks.stream import TaskStream
 
 __all__ = ["BENCHMARKS", "Bench"]
 
-BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "dedup", "export", "sft")
+BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "dedup", "export", "chat_cache", "sft")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Command):
     only: tuple[str, ...] = BENCHMARKS
-    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, dedup, export, sft."""
+    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, dedup, export, chat_cache, sft."""
     repeats: int = 5
     """Measured repeats of everything; one more, before them, warms up and is not counted."""
     quick: bool = False
@@ -66,6 +67,7 @@ class Bench(Command):
     environments: EnvironmentsBenchmark = field(default_factory=EnvironmentsBenchmark)
     dedup: DedupBenchmark = field(default_factory=DedupBenchmark)
     export: ExportBenchmark = field(default_factory=ExportBenchmark)
+    chat_cache: ChatCacheBenchmark = field(default_factory=ChatCacheBenchmark)
     sft: SFTBenchmark = field(default_factory=SFTBenchmark)
 
     def __post_init__(self) -> None:
@@ -149,6 +151,10 @@ def _export(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
     return export.measure(config.export, config.repeats, config.seed, export_native)
 
 
+def _chat_cache(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return chat_cache.measure(config.chat_cache, config.repeats)
+
+
 def _sft(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
     demonstrations = workload.demonstrations(config.sft.sequences)
     return _apart(config, sft.measure, config.sft, workload.model, demonstrations, config.repeats, config.seed)
@@ -163,6 +169,7 @@ _MEASURES: dict[str, Callable[[Bench, Workload, Phase], list[Figure]]] = {
     "environments": _environments,
     "dedup": _dedup,
     "export": _export,
+    "chat_cache": _chat_cache,
     "sft": _sft,
 }
 

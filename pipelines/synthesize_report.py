@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.structured import plain
 from trajectories.card import CardAbout
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
     from pipelines.synthesize import Synthesize
 
 __all__ = ["describe", "printed"]
+
+_JOURNAL_COLUMNS: Final = {
+    "number": "Of the task, in the order in which tasks were made.",
+    "reason": "Why the dialogue is no row of the data set; null where it is one.",
+    "detail": "More of the reason: the dialogue that it is like, the benchmark's item, what broke.",
+    "label": "`pass`, `near_miss` (it failed, with more verdicts passed than failed) or `failure`; null after a fault.",
+    "attribution": "Who made it fail: agent, user, tool or infrastructure.",
+}
 
 
 def printed(summary: Mapping[str, Any], place: str) -> str:
@@ -33,6 +42,8 @@ def printed(summary: Mapping[str, Any], place: str) -> str:
 def describe(config: "Synthesize", summary: Mapping[str, Any], command: Sequence[str]) -> CardAbout:
     """For the card."""
     dedup = config.dedup
+    alike = f"dropped from similarity {dedup.threshold}" if dedup.threshold else "kept"
+    benchmarks = ", ".join(Path(path).name for path in config.benchmarks)
     return CardAbout(
         title="Tool-use dialogues from simulated worlds",
         command=shlex.join(["orrery", *(part for part in command[1:] if not part.startswith(("out=", "resume=")))]),
@@ -41,8 +52,22 @@ def describe(config: "Synthesize", summary: Mapping[str, Any], command: Sequence
         tried=summary["dialogues"],
         dropped=summary["dropped"],
         faults=summary["faults"],
-        deduplication={"settings": str(plain(dedup)), **summary["dedup"]},
-        contamination={"benchmarks": ", ".join(config.benchmarks) or "none given"},
+        deduplication={
+            "the same dialogue twice": "dropped" if dedup.exact else "kept",
+            "the same course in nearly the same words": alike,
+            "rows of one structure": f"at most {dedup.structure_limit}" if dedup.structure_limit else "any number",
+            "bytes of state for each row": summary["dedup"]["bytes_per_row"],
+        },
+        contamination={"benchmarks": benchmarks or "none given"},
+        judged=_judged(config),
         usage=summary["usage"],
+        columns=_JOURNAL_COLUMNS,
         licence=config.licence,
     )
+
+
+def _judged(config: "Synthesize") -> dict[str, str]:
+    judge = config.judge
+    name = "scripted checks" if judge.scripted else judge.model.endpoint.model or ("a recorded model" if judge.model.file else "")
+    said = {"kept": {"passes": "passes", "near_misses": "passes and near misses", "all": "passes and failures"}[config.keep]}
+    return said | ({"judge": name, "criteria": ", ".join(judge.rubric.criteria)} if name else {"judge": "programs alone"})
