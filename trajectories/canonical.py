@@ -34,20 +34,29 @@ def digest(value: Any) -> str:
 
 def canonical_value(value: Any) -> Any:
     """`value` with floats that are whole numbers turned into integers and tuples into lists, recursively."""
-    if isinstance(value, bool) or value is None or isinstance(value, str | int):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
         return value
+    if kind is dict:
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"JSON object keys are strings, not {type(key).__name__}: {key!r}")
+        return {key: item if type(item) in _AS_THEY_ARE else canonical_value(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [item if type(item) in _AS_THEY_ARE else canonical_value(item) for item in value]
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a JSON number")
         return int(value) if value.is_integer() else value
-    if isinstance(value, list | tuple):
-        return [canonical_value(item) for item in value]
+    # Classes derived from these count as what they are derived from.
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError(f"JSON object keys are strings, not {type(key).__name__}: {key!r}")
-        return {key: canonical_value(item) for key, item in value.items()}
+        return canonical_value(dict(value))
+    if isinstance(value, list | tuple):
+        return canonical_value(list(value))
     raise TypeError(f"{type(value).__name__} is not a JSON value: {value!r}")
 
 
+_AS_THEY_ARE = frozenset((str, int, bool, type(None)))
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode

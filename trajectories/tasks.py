@@ -79,10 +79,14 @@ class ToolPattern:
         if call.is_error or call.name != self.tool or isinstance(call.arguments, str):
             return False
         given = call.arguments
-        # As JSON: 25 equals 25.0, and true is not 1.
-        return all(
-            name in given and canonical_json(given[name]) == canonical_json(value) for name, value in self.arguments.items()
-        )
+        return all(name in given and _same(given[name], value) for name, value in self.arguments.items())
+
+
+def _same(given: Any, wanted: Any) -> bool:
+    """As JSON: 25 equals 25.0, and true is not 1."""
+    if type(given) is str and type(wanted) is str:
+        return given == wanted
+    return canonical_json(given) == canonical_json(wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,11 @@ def certify(task: Task, world: WorldSpec, verify: Verify) -> Task:
     reasons = [] if oracle.value == 1.0 else [f"oracle: {oracle.cause or oracle.value}"]
     reasons += of_texts(task, world, messages, tools)
     cheats: dict[str, float] = {}
+    honest = observed(best)
     try:
         for name, agent in cheating_agents(task, world, messages[:2]):
             outcome = _played(task, world, agent)
-            if name.startswith("mutated_") and observed(outcome) == observed(best):
+            if name.startswith("mutated_") and observed(outcome) == honest:
                 continue
             reward = verify(task, outcome)
             cheats[name] = max(cheats.get(name, 0.0), reward.value if reward.value is not None else 1.0)
