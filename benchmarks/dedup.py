@@ -15,9 +15,9 @@ from benchmarks.figure import Figure, Limit, seconds_of, take_turns
 from rewards.verifiers import verifier_for
 from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks.stream import TaskStream
-from trajectories.quality import DedupConfig, Deduplicator, Features, features
-from trajectories.quality.dialogue import turns_of
-from trajectories.quality.shingles import shingles_of
+from trajectories.deduplication import DedupConfig, Deduplicator, Features, features
+from trajectories.deduplication.dialogue import turns_of
+from trajectories.deduplication.shingles import shingles_of
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory
 

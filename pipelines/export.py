@@ -22,10 +22,10 @@ import pyarrow as pa
 
 from pipelines.cluster import ray_session
 from pipelines.errors import UserError
-from pipelines.export_plan import Exported, export
-from pipelines.export_source import Source, TaskIndex
-from pipelines.export_tokens import Tokens, copy_tokenizer
-from pipelines.export_unit import ExportError, Job
+from pipelines.exporting.plan import Exported, export
+from pipelines.exporting.source import Source, TaskIndex
+from pipelines.exporting.tokens import Tokens, copy_tokenizer
+from pipelines.exporting.unit import ExportError, Job
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register

@@ -15,10 +15,10 @@ import yaml
 from rich.console import Console
 
 from pipelines.errors import UserError
-from pipelines.inspect_console import show_rows, show_tables
-from pipelines.inspect_page import page
-from pipelines.inspect_rows import Where, choose
-from pipelines.inspect_view import view
+from pipelines.inspecting.console import show_rows, show_tables
+from pipelines.inspecting.page import page
+from pipelines.inspecting.rows import Where, choose
+from pipelines.inspecting.view import view
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory, write_atomically
 from pipelines.schema import Counted, register

@@ -23,8 +23,8 @@ from pipelines.schema import Command, register
 from pipelines.sft import cold_start
 from pipelines.statistics import paired_difference
 from pipelines.structured import plain
+from pipelines.synthesis.crew import Player
 from pipelines.synthesize import Synthesize, make_dataset
-from pipelines.synthesize_crew import Player
 from pipelines.train import RL_ERRORS
 from rewards.composition import RewardConfig
 from rl.policy.source import PolicyConfig, read_dialect
@@ -32,7 +32,7 @@ from rl.training.sft import SFTSettings
 from simulators.synthesis import ScriptedPolicy
 from simulators.tasks.stream import TaskStream
 from simulators.worlds import load
-from trajectories.quality import DedupConfig
+from trajectories.deduplication import DedupConfig
 from trajectories.trajectory import Trajectory
 
 __all__ = ["Quickstart"]

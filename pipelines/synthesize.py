@@ -20,11 +20,11 @@ from pipelines.models import usage_of
 from pipelines.progress import Phase, Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
-from pipelines.synthesize_crew import Band, Judging, Player, check_crew
-from pipelines.synthesize_flow import chunks
-from pipelines.synthesize_journal import JOURNAL_SCHEMA, SafePoint, safe_point, totals
-from pipelines.synthesize_report import describe, printed
-from pipelines.synthesize_rows import Chunk
+from pipelines.synthesis.crew import Band, Judging, Player, check_crew
+from pipelines.synthesis.flow import chunks
+from pipelines.synthesis.journal import JOURNAL_SCHEMA, SafePoint, safe_point, totals
+from pipelines.synthesis.report import describe, printed
+from pipelines.synthesis.rows import Chunk
 from pipelines.voices import UserVoice, check_voice
 from rewards.composition import RewardConfig
 from rewards.filters import FilterConfig
@@ -37,7 +37,7 @@ from trajectories.card import write_card
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, from_row
 from trajectories.columns import from_batch, to_batch
 from trajectories.decontamination import BenchmarkError, DecontaminationConfig
-from trajectories.quality import DedupConfig, Deduplicator, Features, features
+from trajectories.deduplication import DedupConfig, Deduplicator, Features, features
 from trajectories.rewards import Reward
 from trajectories.shard_files import Layout, read_batches
 from trajectories.shards import ShardError, ShardWriter, manifest

@@ -3,7 +3,7 @@
 Of tasks it counts what certification refuses, and has every probe play every task that it lets through. The two figures rest on
 different evidence. Refusals are counted over candidates, before certification filters them. The probes' verdicts (the oracle,
 each cheat, mutated oracles) are not those of the certificates: tasks are read back from their stored form and played again in
-the actors of an environment pool, with other users' seeds. For data sets see `pipelines.validate_dataset`.
+the actors of an environment pool, with other users' seeds. For data sets see `pipelines.validating.dataset`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from pipelines.errors import UserError
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import register
-from pipelines.validate_dataset import DatasetChecks, check_dataset, validate_dataset
-from pipelines.validate_dataset_report import show
-from pipelines.validate_probes import CANDIDATE_SCHEMA, CHUNK, PROBE_SCHEMA, draw_chunks, probe_tasks
-from pipelines.validate_report import figures, offences, tables
+from pipelines.validating.dataset import DatasetChecks, check_dataset, validate_dataset
+from pipelines.validating.dataset_report import show
+from pipelines.validating.probes import CANDIDATE_SCHEMA, CHUNK, PROBE_SCHEMA, draw_chunks, probe_tasks
+from pipelines.validating.report import figures, offences, tables
 from simulators.pool import EnvironmentPool, PoolConfig
 from simulators.tasks.stream import TaskStream
 from simulators.worlds import WorldSpecError, load

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.dedup import DedupBenchmark, measure, random_features
-from trajectories.quality import DedupConfig, Deduplicator
+from trajectories.deduplication import DedupConfig, Deduplicator
 
 
 def test_every_figure_is_there_and_the_state_is_within_what_is_stated() -> None:

@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from pipelines.export import Export, export_dataset
-from pipelines.export_tokens import Tokens
-from pipelines.export_unit import ExportError
+from pipelines.exporting.tokens import Tokens
+from pipelines.exporting.unit import ExportError
 from pipelines.progress import Progress
 from rl.policy.dialects import DIALECTS, get
 from rl.policy.presets import build_model, save

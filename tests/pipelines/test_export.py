@@ -20,12 +20,12 @@ import pytest
 import ray
 from datasets import load_dataset
 
-from pipelines import export_source
 from pipelines.errors import UserError
 from pipelines.export import Export, check, export_dataset
-from pipelines.export_source import Source, TaskIndex
-from pipelines.export_tokens import Tokens
-from pipelines.export_unit import ExportError
+from pipelines.exporting import source as export_source
+from pipelines.exporting.source import Source, TaskIndex
+from pipelines.exporting.tokens import Tokens
+from pipelines.exporting.unit import ExportError
 from pipelines.progress import Progress
 from tests.trajectories.formats.cases import answer, call, dialogue, played, write
 from trajectories import shards
@@ -347,7 +347,7 @@ def test_a_run_that_stopped_anywhere_goes_on_to_the_same_bytes(
 ) -> None:
     config = Export(dataset=str(dataset), format=name, splits=HALVES, rows_per_shard=5)
     calm = exported(tmp_path / "calm", config)
-    from pipelines import export_plan
+    from pipelines.exporting import plan as export_plan
 
     write_part, left = export_plan.write_part, iter(range(after))
 

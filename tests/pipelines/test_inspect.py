@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.inspect_page import page
-from pipelines.inspect_rows import Sample, Where, choose
-from pipelines.inspect_view import view
+from pipelines.inspecting.page import page
+from pipelines.inspecting.rows import Sample, Where, choose
+from pipelines.inspecting.view import view
 from tests.trajectories.card import samples
 from trajectories.card.folder import configurations
 from trajectories.messages import Message, ToolCall, ToolSpec

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.inspect_rows import Where, choose
-from pipelines.inspect_view import view
+from pipelines.inspecting.rows import Where, choose
+from pipelines.inspecting.view import view
 from tests.trajectories.card import samples
 from trajectories import shards
 from trajectories.card import CardAbout, statistics, write_card

@@ -14,13 +14,13 @@ import pytest
 import ray
 
 from pipelines.progress import Progress
+from pipelines.synthesis.crew import Band, Player
+from pipelines.synthesis.journal import JOURNAL_SCHEMA, safe_point
 from pipelines.synthesize import Synthesize, make_dataset
-from pipelines.synthesize_crew import Band, Player
-from pipelines.synthesize_journal import JOURNAL_SCHEMA, safe_point
 from simulators.tasks.stream import TaskStream
 from simulators.worlds.loading import LIBRARY
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA
-from trajectories.quality import DedupConfig
+from trajectories.deduplication import DedupConfig
 from trajectories.shards import ShardError, ShardWriter, read
 
 TEACHER = Player(kind="teacher", competence=0.7)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.synthesize_journal import JOURNAL_SCHEMA, Entry, SafePoint, safe_point, totals
+from pipelines.synthesis.journal import JOURNAL_SCHEMA, Entry, SafePoint, safe_point, totals
 from trajectories.shards import ShardWriter
 
 _NUMBER = pa.schema({"number": pa.int64()})

@@ -15,13 +15,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import validate_probes
 from pipelines.composition import composed
 from pipelines.errors import UserError
 from pipelines.progress import Progress
 from pipelines.statistics import clopper_pearson
 from pipelines.validate import EvolvedWorlds, Validate, validate_tasks
-from pipelines.validate_report import figures, offences
+from pipelines.validating import probes as validate_probes
+from pipelines.validating.report import figures, offences
 from rewards.verifiers import verifier_for
 from simulators.tasks.certify import CHEATS
 from simulators.tasks.compose import FAMILIES, compose

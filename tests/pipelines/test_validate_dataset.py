@@ -19,7 +19,7 @@ import ray
 from pipelines.errors import UserError
 from pipelines.progress import Progress
 from pipelines.validate import Validate
-from pipelines.validate_dataset import DatasetChecks, check_dataset, validate_dataset
+from pipelines.validating.dataset import DatasetChecks, check_dataset, validate_dataset
 from tests.pipelines.planted_dataset import ROW_KINDS, SPLITS, Content, make, renamed_task, save, spoil_rows
 from trajectories.checking import CHECKS
 from trajectories.formats.native import as_text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipelines.errors import UserError
 from pipelines.models import RoleModel, check_model, open_model
-from pipelines.synthesize_rows import Crew
+from pipelines.synthesis.rows import Crew
 from pipelines.voices import open_voice
 from rewards.judge import Judge, JudgeConfig, scripted_judge
 from simulators.synthesis import ScriptedPolicy

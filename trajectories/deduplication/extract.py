@@ -4,10 +4,10 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from trajectories.quality.config import DedupConfig
-from trajectories.quality.dialogue import course_of, dialogue_of, turns_of
-from trajectories.quality.shingles import signature_of
-from trajectories.quality.structure import structure_of
+from trajectories.deduplication.config import DedupConfig
+from trajectories.deduplication.dialogue import course_of, dialogue_of, turns_of
+from trajectories.deduplication.shingles import signature_of
+from trajectories.deduplication.structure import structure_of
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory
 

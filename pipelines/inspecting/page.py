@@ -13,7 +13,7 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.inspect_view import View
+from pipelines.inspecting.view import View
 from trajectories.card.tables import Table, shown
 from trajectories.card.visible import visible
 
@@ -27,7 +27,7 @@ _MOST: Final = 50_000
 
 def page(title: str, subtitle: str, tables: Sequence[Table], views: Sequence[View]) -> str:
     """The HTML text, which UTF-8 can encode whatever the rows hold."""
-    style, script = _file("inspect.css.jinja"), _file("inspect.js.jinja")
+    style, script = _file("page.css.jinja"), _file("page.js.jinja")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalized
     )
@@ -35,7 +35,7 @@ def page(title: str, subtitle: str, tables: Sequence[Table], views: Sequence[Vie
     choices = {
         name: sorted({value for view in views if (value := getattr(view, name))}) for name in ("verdict", "world", "language")
     }
-    return environment.from_string(_file("inspect.html.jinja")).render(
+    return environment.from_string(_file("page.html.jinja")).render(
         title=title,
         subtitle=subtitle,
         tables=[table for table in tables if table.rows],
@@ -52,7 +52,7 @@ def page(title: str, subtitle: str, tables: Sequence[Table], views: Sequence[Vie
 
 def _file(name: str) -> str:
     # Style and script are no templates; they bear the suffix because files with it ship as package data.
-    return importlib.resources.files("pipelines").joinpath(name).read_text(encoding="utf-8").strip()
+    return importlib.resources.files("pipelines.inspecting").joinpath(name).read_text(encoding="utf-8").strip()
 
 
 def _digest(text: str) -> str:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from tests.trajectories.strategies import json_objects, tasks, trajectories, wild_objects
 from trajectories.canonical import canonical_json
+from trajectories.deduplication import DedupConfig, Deduplicator, Features, features
+from trajectories.deduplication.dialogue import json_or_text, turns_of
+from trajectories.deduplication.shingles import shingles_of, signature_of
 from trajectories.messages import Message, ToolCall, ToolSpec
 from trajectories.outcomes import CallRecord, Outcome
-from trajectories.quality import DedupConfig, Deduplicator, Features, features
-from trajectories.quality.dialogue import json_or_text, turns_of
-from trajectories.quality.shingles import shingles_of, signature_of
 from trajectories.tasks import Criterion, Gold, Ledger, Persona, Rubric, Task
 from trajectories.trajectory import Provenance, Trajectory
 
@@ -176,9 +176,9 @@ def fingerprint() -> str:
 
 
 def test_features_are_the_same_on_every_machine_and_in_every_process() -> None:
-    code = "from tests.trajectories.quality.test_features import fingerprint; print(fingerprint())"
+    code = "from tests.trajectories.deduplication.test_features import fingerprint; print(fingerprint())"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    # A new fingerprint wants a new _FEATURES_VERSION in trajectories/quality/config.py.
+    # A new fingerprint wants a new _FEATURES_VERSION in trajectories/deduplication/config.py.
     assert printed.strip() == fingerprint() == "2f0516acde247ef5"
 
 

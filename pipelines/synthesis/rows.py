@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipelines.synthesize_journal import Entry
+from pipelines.synthesis.journal import Entry
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward
 from rewards.filters import rule_verdicts
@@ -24,7 +24,7 @@ from simulators.users import AnyVoice
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, to_row
 from trajectories.columns import to_batch
 from trajectories.decontamination import Decontaminator
-from trajectories.quality import features
+from trajectories.deduplication import features
 from trajectories.rewards import Reward
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory, Verdict

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from pipelines.progress import Phase, Progress
-from pipelines.synthesize_crew import open_crew
-from pipelines.synthesize_rows import Chunk, draw_tasks, judge_chunk, make_chunk
+from pipelines.synthesis.crew import open_crew
+from pipelines.synthesis.rows import Chunk, draw_tasks, judge_chunk, make_chunk
 
 if TYPE_CHECKING:
     from pipelines.synthesize import Synthesize

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from trajectories.canonical import canonical_json
-from trajectories.quality.dialogue import hashed
+from trajectories.deduplication.dialogue import hashed
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines.inspect_rows import Sample
+from pipelines.inspecting.rows import Sample
 from trajectories.card.dialogue import arguments_of, as_object, text_of, tool_name
 
 __all__ = ["Call", "Turn", "View", "view"]

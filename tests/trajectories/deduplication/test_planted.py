@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from pipelines.statistics import clopper_pearson
-from tests.trajectories.quality.planted import (
+from tests.trajectories.deduplication.planted import (
     KINDS,
     Row,
     content_by_walking,
@@ -14,7 +14,7 @@ from tests.trajectories.quality.planted import (
     planted,
     structure_by_walking,
 )
-from trajectories.quality import DedupConfig, Deduplicator, Duplicate, features
+from trajectories.deduplication import DedupConfig, Deduplicator, Duplicate, features
 
 NEAR = [kind for kind in KINDS if kind not in ("copy", "other values")]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.validate_dataset_looked import Looked
-from pipelines.validate_dataset_tokens import TokenSettings, open_rendering
-from pipelines.validate_dataset_worlds import can_be_executed, dialogue_executed, origin_problems
+from pipelines.validating.dataset_looked import Looked
+from pipelines.validating.dataset_tokens import TokenSettings, open_rendering
+from pipelines.validating.dataset_worlds import can_be_executed, dialogue_executed, origin_problems
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward, RewardConfig
 from rewards.verdicts import rubric_verdicts
@@ -21,8 +21,8 @@ from trajectories.checking.task_index import TaskIndex
 from trajectories.checking.tokens import segment_problems, token_problems
 from trajectories.codec import TRAJECTORY_SCHEMA, from_row
 from trajectories.decontamination import Decontaminator
+from trajectories.deduplication import DedupConfig
 from trajectories.outcomes import Outcome
-from trajectories.quality import DedupConfig
 from trajectories.rewards import Reward
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory

@@ -10,11 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from trajectories.quality.chains import GROWTH, Column
-from trajectories.quality.config import DedupConfig
-from trajectories.quality.digest_index import DigestIndex
-from trajectories.quality.extract import Features
-from trajectories.quality.signature_index import Lookup, SignatureIndex
+from trajectories.deduplication.chains import GROWTH, Column
+from trajectories.deduplication.config import DedupConfig
+from trajectories.deduplication.digest_index import DigestIndex
+from trajectories.deduplication.extract import Features
+from trajectories.deduplication.signature_index import Lookup, SignatureIndex
 
 __all__ = ["Deduplicator", "Duplicate"]
 

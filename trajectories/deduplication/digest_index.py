@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trajectories.quality.chains import BATCH, GROWTH, Chains, Column, Keys
+from trajectories.deduplication.chains import BATCH, GROWTH, Chains, Column, Keys
 
 __all__ = ["DigestIndex"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.validate_dataset_looked import Looked
+from pipelines.validating.dataset_looked import Looked
 from trajectories.checking.dialogue import is_dialogue
 from trajectories.checking.findings import Finding
 from trajectories.checking.folder import Part
@@ -19,7 +19,7 @@ from trajectories.checking.keys import KeyColumn, key, repeated, shared
 from trajectories.checking.reading import read_part
 from trajectories.codec import TRAJECTORY_SCHEMA
 from trajectories.decontamination import SplitConfig, split_overlaps
-from trajectories.quality import Deduplicator, Features
+from trajectories.deduplication import Deduplicator, Features
 
 __all__ = ["RowSet", "duplicate_findings", "near_findings", "overlaps", "parent_findings", "repeated_rows"]
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.validate_dataset_looked import Looked
+from pipelines.validating.dataset_looked import Looked
 from trajectories.checking import CHECKS, FINDING_SCHEMA, Finding
 from trajectories.shards import ShardWriter
 

@@ -9,7 +9,7 @@ from rich.rule import Rule
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipelines.inspect_view import Turn, View
+from pipelines.inspecting.view import Turn, View
 from trajectories.card.tables import Table, shown
 from trajectories.card.visible import visible
 

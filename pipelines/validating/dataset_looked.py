@@ -7,7 +7,7 @@ from typing import Any, Final
 from trajectories.checking.findings import Finding
 from trajectories.checking.keys import key
 from trajectories.checking.reading import Batch
-from trajectories.quality import DedupConfig, features
+from trajectories.deduplication import DedupConfig, features
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory
 

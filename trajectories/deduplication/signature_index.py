@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectories.quality.chains import BATCH, GROWTH, Chains, Column, Keys, Marks
-from trajectories.quality.config import DedupConfig
-from trajectories.quality.extract import Features
-from trajectories.quality.shingles import BY_CHANCE
+from trajectories.deduplication.chains import BATCH, GROWTH, Chains, Column, Keys, Marks
+from trajectories.deduplication.config import DedupConfig
+from trajectories.deduplication.extract import Features
+from trajectories.deduplication.shingles import BY_CHANCE
 
 __all__ = ["Lookup", "SignatureIndex"]
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipelines.export_source import Source, TaskIndex, Unit
-from pipelines.export_tokens import Tokens, with_segments
+from pipelines.exporting.source import Source, TaskIndex, Unit
+from pipelines.exporting.tokens import Tokens, with_segments
 from trajectories.codec import TASK_SCHEMA
 from trajectories.columns import from_batch, to_batch
 from trajectories.formats import FORMATS, Format, FormatSettings, Group, Made, Selection, UnsayableError, native

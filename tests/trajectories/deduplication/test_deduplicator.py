@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajectories.quality import DedupConfig, Deduplicator, Duplicate, Features
+from trajectories.deduplication import DedupConfig, Deduplicator, Duplicate, Features
 
 configs = st.builds(
     DedupConfig,

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import rensa
 
-from trajectories.quality.config import DedupConfig
-from trajectories.quality.dialogue import Turn
+from trajectories.deduplication.config import DedupConfig
+from trajectories.deduplication.dialogue import Turn
 
 __all__ = ["BY_CHANCE", "shingles_of", "signature_of"]
 

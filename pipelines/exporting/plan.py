@@ -15,9 +15,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import ray
 
-from pipelines.export_files import Output, write_part
-from pipelines.export_source import TaskIndex
-from pipelines.export_unit import LINES, Job, convert
+from pipelines.exporting.files import Output, write_part
+from pipelines.exporting.source import TaskIndex
+from pipelines.exporting.unit import LINES, Job, convert
 from pipelines.progress import Phase
 from trajectories.columns import to_batch
 from trajectories.shard_files import Manifest, ShardError

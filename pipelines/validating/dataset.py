@@ -17,12 +17,12 @@ from pipelines.errors import UserError
 from pipelines.progress import Phase, Progress
 from pipelines.schema import Counted
 from pipelines.structured import build
-from pipelines.validate_dataset_parts import all_parts, in_order, shard_items, shard_problems
-from pipelines.validate_dataset_report import Report
-from pipelines.validate_dataset_rows import RowContext, check_rows, keys_of_rows
-from pipelines.validate_dataset_sets import RowSet, duplicate_findings, near_findings, overlaps, parent_findings, repeated_rows
-from pipelines.validate_dataset_tasks import TaskContext, check_tasks, keys_of_tasks
-from pipelines.validate_dataset_tokens import TokenSettings, tokenizer_of
+from pipelines.validating.dataset_parts import all_parts, in_order, shard_items, shard_problems
+from pipelines.validating.dataset_report import Report
+from pipelines.validating.dataset_rows import RowContext, check_rows, keys_of_rows
+from pipelines.validating.dataset_sets import RowSet, duplicate_findings, near_findings, overlaps, parent_findings, repeated_rows
+from pipelines.validating.dataset_tasks import TaskContext, check_tasks, keys_of_tasks
+from pipelines.validating.dataset_tokens import TokenSettings, tokenizer_of
 from rewards.composition import RewardConfig
 from trajectories.checking import CHECKS, Finding
 from trajectories.checking.card import card_problems, licences
@@ -30,7 +30,7 @@ from trajectories.checking.folder import Part, of_folder, split_names
 from trajectories.checking.task_index import TaskIndex
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA
 from trajectories.decontamination import DecontaminationConfig, Decontaminator, SplitConfig, read_benchmark
-from trajectories.quality import DedupConfig, Deduplicator
+from trajectories.deduplication import DedupConfig, Deduplicator
 from trajectories.seeds import derive_rng
 from trajectories.tasks import Split
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipelines.validate_dataset_looked import Looked
-from pipelines.validate_dataset_worlds import gold_executed
+from pipelines.validating.dataset_looked import Looked
+from pipelines.validating.dataset_worlds import gold_executed
 from rewards.verifiers import verifier_for
 from simulators.tasks.certify import CHEATS
 from trajectories.checking.folder import Part
