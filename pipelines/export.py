@@ -23,7 +23,7 @@ import pyarrow as pa
 from pipelines.cluster import ray_session
 from pipelines.errors import UserError
 from pipelines.exporting.plan import Exported, export
-from pipelines.exporting.source import Source, TaskIndex
+from pipelines.exporting.source import Source
 from pipelines.exporting.tokens import Tokens, copy_tokenizer
 from pipelines.exporting.unit import ExportError, Job
 from pipelines.progress import Progress
@@ -31,6 +31,7 @@ from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register
 from pipelines.structured import plain
 from trajectories.card import CardAbout, write_card
+from trajectories.checking.task_index import TaskIndex
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA
 from trajectories.formats import FORMATS, FormatSettings, Keep, Selection, Where
 from trajectories.seeds import derive_seed
@@ -135,7 +136,9 @@ def export_dataset(config: Export, directory: Path, progress: Progress) -> dict[
     read = _read_splits(config, source)
     digests = source.digest(read)
     splits = list(config.splits or read)
-    tasks = TaskIndex(_tasks(config)) if FORMATS[config.format].needs_task else None
+    tasks = _index(config) if FORMATS[config.format].needs_task else None
+    if FORMATS[config.format].per == "task":
+        _check_side_by_side(config, source, read)
     if config.tokens.path is not None:
         copy_tokenizer(config.tokens, directory / "tokenizer")
     job = _job(config, source, read)
@@ -213,6 +216,20 @@ def _tasks(config: Export) -> Source:
     return Source(Path(config.dataset, "tasks"), TASK_SCHEMA)
 
 
+def _index(config: Export) -> TaskIndex:
+    _tasks(config).digest(_tasks(config).splits())
+    return TaskIndex.of(Path(config.dataset, "tasks"))
+
+
+def _check_side_by_side(config: Export, source: Source, read: list[str]) -> None:
+    for split in read:
+        if (row := source.scattered(split)) is not None:
+            raise ExportError(
+                f"split {split}, row {row}: its task has dialogues further up, too, and other tasks between them; {config.format}"
+                " makes its rows from the dialogues of a task side by side, so sort the data set by task_id"
+            )
+
+
 def _has_tasks(config: Export) -> bool:
     return config.format == "native" and bool(_tasks(config).splits())
 
@@ -256,7 +273,8 @@ def _about(config: Export, summary: Mapping[str, Any]) -> CardAbout:
 def _code_digest() -> str:
     """Of everything that decides a byte of an export."""
     here = Path(__file__).parent
-    files = [*here.glob("export*.py"), *(here.parent / "trajectories").rglob("*.py")]
+    parts = (here / "exporting", here.parent / "trajectories", here.parent / "rl" / "policy" / "dialects")
+    files = [Path(__file__), *(file for part in parts for file in part.rglob("*.py"))]
     content = hashlib.sha256()
     for file in sorted(files):
         content.update(f"{file.relative_to(here.parent)}\n".encode() + file.read_bytes())

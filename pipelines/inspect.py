@@ -87,15 +87,17 @@ def about(folder: Path, title: str) -> CardAbout:
     """What the run that made the data set left beside it, for a card."""
     settings, summary = _yaml(folder / "config.yaml"), _json(folder / "summary.json")
     settings.pop("command", None)
-    dropped = summary.get("dropped")
+    dropped, licences = summary.get("dropped"), summary.get("licences")
+    tried = next((summary[name] for name in ("read", "dialogues") if isinstance(summary.get(name), int)), None)
     return CardAbout(
         title=title,
         command=_command(folder / "run.log"),
         settings=settings,
         code_version=f"orrery {importlib.metadata.version('orrery')}",
-        tried=summary.get("tasks") if isinstance(summary.get("tasks"), int) else None,
+        tried=tried,
         dropped={k: v for k, v in dropped.items() if isinstance(v, int)} if isinstance(dropped, dict) else {},
         format=str(settings.get("format") or "orrery").replace("native", "orrery"),
+        licence=" AND ".join(map(str, licences)) if isinstance(licences, list) else "",
     )
 
 

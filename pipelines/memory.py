@@ -1,5 +1,6 @@
 """How much memory a run holds: the processes of this one and of all that it started, looked at once a second."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -46,14 +47,13 @@ class MemoryMeter:
 
     def _watch(self) -> None:
         began, process = time.monotonic(), psutil.Process()
-        with self._path.open("a") as file:
-            while True:
-                driver, workers, rest = _resident(process)
-                self.peak_bytes = max(self.peak_bytes, driver + workers + rest)
+        while True:
+            driver, workers, rest = _resident(process)
+            self.peak_bytes = max(self.peak_bytes, driver + workers + rest)
+            with contextlib.suppress(OSError), self._path.open("a") as file:  # a full disk costs samples, not the peak
                 file.write(f"{time.monotonic() - began:.1f},{self._done():.0f},{driver},{workers},{rest}\n")
-                file.flush()
-                if self._stop.wait(_SECONDS):
-                    return
+            if self._stop.wait(_SECONDS):
+                return
 
 
 def _resident(process: psutil.Process) -> tuple[int, int, int]:

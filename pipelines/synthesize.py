@@ -15,12 +15,13 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipelines.cluster import ray_session
+from pipelines.errors import UserError
 from pipelines.memory import MemoryMeter
 from pipelines.models import usage_of
 from pipelines.progress import Phase, Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
-from pipelines.synthesis.crew import Band, Judging, Player, check_crew
+from pipelines.synthesis.crew import Band, Judging, Player, check_crew, check_records
 from pipelines.synthesis.flow import chunks
 from pipelines.synthesis.journal import JOURNAL_SCHEMA, SafePoint, safe_point, totals
 from pipelines.synthesis.report import describe, printed
@@ -81,7 +82,7 @@ class Synthesize(Counted):
     decontamination: DecontaminationConfig = field(default_factory=DecontaminationConfig)
     """What too much is."""
     error_budget: float = 0.02
-    """Share of the dialogues that may end by a fault (and eight in any case) before the run stops."""
+    """Share of the dialogues that may end by a fault (and eight in any case, unless it is 0) before the run stops."""
     in_flight: int = 32
     """Tasks under way at once in each worker, where models are waited for."""
     licence: str = "Apache-2.0"
@@ -114,6 +115,7 @@ def make_dataset(config: Synthesize, directory: Path, progress: Progress, *, res
 
     Needs a running Ray. With `resume`, goes on behind what is safe.
     """
+    check_records(config, directory)
     begin = safe_point(directory, config.split, config.samples) if resume else SafePoint(0, 0)
     with (
         progress.phase("synthesize", total=config.count, unit="tasks") as phase,
@@ -155,21 +157,26 @@ async def _write(
         budget.episodes = begin.numbers * config.samples
         phase.start_from(begin.numbers)
         async for chunk in chunks(config, directory, phase, begin.numbers):
-            rows.extend(_without_duplicates(chunk, seen))
+            rows.extend(_without_duplicates(chunk, seen, config.samples))
             tasks.extend(chunk.tasks)
+            sealed = journal.rows_written // config.rows_per_shard
             journal.extend(to_batch([entry.row() for entry in chunk.entries], JOURNAL_SCHEMA))
+            if journal.rows_written // config.rows_per_shard > sealed:
+                rows.flush()  # they may be few: without it a kill could cost all that their open shard is from
+                tasks.flush()
             phase.advance(chunk.tasks.num_rows, kept=rows.rows_written)
             for entry in chunk.entries:
                 budget.spend([_as_reward(entry.reason, entry.detail)])
     return seen
 
 
-def _without_duplicates(chunk: Chunk, seen: Deduplicator) -> pa.RecordBatch:
+def _without_duplicates(chunk: Chunk, seen: Deduplicator, samples: int) -> pa.RecordBatch:
     """The chunk's rows that are like none before; the others' entries say which dialogue they are like."""
     candidates = [entry for entry in chunk.entries if entry.reason is None]
     for entry, found in zip(candidates, chunk.features, strict=True):
-        if (duplicate := seen.add(Features.from_bytes(found), entry.number)) is not None:
-            entry.reason, entry.detail = f"{duplicate.kind}_duplicate", f"of number {duplicate.of}"
+        if (duplicate := seen.add(Features.from_bytes(found), entry.number * samples + entry.rollout)) is not None:
+            number, rollout = divmod(duplicate.of, samples)
+            entry.reason, entry.detail = duplicate.reason, f"of number {number}, rollout {rollout}"
     kept = pa.array([entry.reason is None for entry in candidates], pa.bool_())
     return chunk.rows.filter(kept)
 
@@ -182,7 +189,8 @@ def _remember(config: Synthesize, directory: Path, seen: Deduplicator) -> None:
         while task is None or task["id"] != row["task_id"]:
             task = next(tasks)
         trajectory = from_row(Trajectory, row)
-        seen.add(features(trajectory, from_row(Task, task), config.dedup), trajectory.metadata["number"])
+        number = trajectory.metadata["number"] * config.samples + trajectory.rollout
+        seen.add(features(trajectory, from_row(Task, task), config.dedup), number)
 
 
 def _stored(directory: Path, split: str) -> Iterator[dict[str, Any]]:
@@ -202,6 +210,8 @@ def check(config: Synthesize) -> None:
     """The worlds exist and are well formed, users have a voice, models their keys, and benchmarks can be read."""
     for world in config.tasks.worlds:
         load(world)
+    if len(set(config.tasks.worlds)) < len(config.tasks.worlds):
+        raise UserError("tasks.worlds: one is named twice, and each of its tasks would be there twice; name each once")
     check_voice(config.voice, "voice")
     check_crew(config)
 

@@ -47,8 +47,8 @@ def json_text(value: Any, where: str = "value") -> str:
         key = marshal.dumps(value, _MARSHAL_VERSION)
     except ValueError:  # a subclass of str, say
         key = b""
-    if key in _written:
-        return _written[key]
+    if (known := _written.get(key)) is not None:  # at once: another thread may clear it
+        return known
     try:
         text = _encode(value)
         # Reading gives what was written: so nothing in it was a tuple, or a key that is no string.

@@ -104,7 +104,7 @@ class ShardWriter:
 
         Raises:
             CodecError: the batch has another schema.
-            DiskFullError: as `append`.
+            DiskFullError: as `append`; `rows_written` says how many of the batch are in.
         """
         if self._manifest is not None:
             raise ValueError(f"{self._layout.manifest}: the split is closed; open a writer with resume=True")

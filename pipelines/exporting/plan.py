@@ -16,15 +16,17 @@ import pyarrow as pa
 import ray
 
 from pipelines.exporting.files import Output, write_part
-from pipelines.exporting.source import TaskIndex
 from pipelines.exporting.unit import LINES, Job, convert
 from pipelines.progress import Phase
+from trajectories.checking.task_index import TaskIndex
 from trajectories.columns import to_batch
 from trajectories.shard_files import Manifest, ShardError
 
 __all__ = ["Exported", "export"]
 
 _SHOWN = 20
+_WRITERS = 2
+"""Shards that one process writes at a time."""
 
 
 @dataclass
@@ -140,7 +142,7 @@ class _Growing:
             self._seal(self._rows_per_shard, hands)
 
     def finish(self, hands: "_Hands") -> None:
-        """The rest, and an empty shard for a split without rows, which loads too."""
+        """The rest, and an empty shard for a split without rows, so that it is there."""
         if self._waiting or self._next == 0:
             self._seal(self._waiting, hands)
 
@@ -164,7 +166,9 @@ class _Hands:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._writing: deque[ray.ObjectRef] = deque()
+        # Arrow lets go of the interpreter while it compresses: one process writes two shards side by side.
+        self._threads = ThreadPoolExecutor(_WRITERS) if workers == 1 else None
+        self._writing: deque[Any] = deque()
 
     def put(self, value: Any) -> Any:
         return ray.put(value) if self._workers > 1 else value
@@ -198,16 +202,23 @@ class _Hands:
             yield ray.get(counts), rest
 
     def write(self, work: Callable[..., int], *arguments: Any) -> None:
-        if self._workers == 1:
-            work(*arguments)
-            return
-        while len(self._writing) >= self._workers:
-            ray.get(self._writing.popleft())
-        self._writing.append(ray.remote(num_cpus=1)(work).remote(*arguments))
+        while len(self._writing) >= (self._workers if self._threads is None else _WRITERS):
+            self._wait()
+        if self._threads is None:
+            self._writing.append(ray.remote(num_cpus=1)(work).remote(*arguments))
+        else:
+            self._writing.append(self._threads.submit(work, *arguments))
 
     def finish(self) -> None:
         while self._writing:
-            ray.get(self._writing.popleft())
+            self._wait()
+
+    def _wait(self) -> None:
+        oldest = self._writing.popleft()
+        if self._threads is None:
+            ray.get(oldest)
+        else:
+            oldest.result()
 
 
 class _Journal:

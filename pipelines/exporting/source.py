@@ -1,4 +1,4 @@
-"""The data set that is exported: its splits cut into units of work, its rows by unit or by task, and its tasks by id.
+"""The data set that is exported: its splits cut into units of work, and its rows by unit.
 
 A unit is a run of row groups of one shard. What the units are, and which rows belong to which, is a function of the
 files alone, so that who works on which unit, and when, changes nothing.
@@ -6,20 +6,20 @@ files alone, so that who works on which unit, and when, changes nothing.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
-from trajectories.columns import from_batch
 from trajectories.shard_files import ROW_GROUP, Layout, ShardError, shard_of
 from trajectories.shards import manifest
 
-__all__ = ["Source", "TaskIndex", "Unit"]
+__all__ = ["Source", "Unit"]
 
 _UNIT_ROWS, _UNIT_BYTES = 4096, 32 * 2**20
 """Of a unit at most, as far as row groups allow: what a worker holds in memory. Bytes as the file counts them before
@@ -77,6 +77,21 @@ class Source:
             yield number, batch
             number += batch.num_rows
 
+    def scattered(self, split: str) -> int | None:
+        """Number of the first dialogue whose task was left before it; None where those of every task lie side by side."""
+        keys, numbers, last = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], None
+        for unit in self.units([split]):
+            for number, batch in self.batches(unit, ["task_id"]):
+                ids = batch.column("task_id").to_pylist()
+                starts = [at for at, (before, task) in enumerate(zip([last, *ids], ids, strict=False)) if task != before]
+                keys.append(np.fromiter((xxhash.xxh3_64_intdigest(ids[at].encode()) for at in starts), np.uint64, len(starts)))
+                numbers.append(np.array(starts, np.int64) + number)
+                last = ids[-1]
+        whole = np.concatenate(keys)
+        order = np.argsort(whole, kind="stable")
+        again = order[1:][whole[order][1:] == whole[order][:-1]]
+        return int(np.concatenate(numbers)[again].min()) if len(again) else None
+
     def _digest(self, split: str) -> str:
         layout = Layout(self.directory, split)
         paths = layout.finished_shards()
@@ -116,65 +131,3 @@ class Source:
             if groups:
                 yield Unit(split, path, tuple(groups), number, rows)
                 number += rows
-
-
-class TaskIndex:
-    """Finds tasks by id: sixteen bytes a task, whatever the order of the tasks.
-
-    Row groups are read when they are needed; the newest stay in memory, for tasks mostly lie in the order of their
-    dialogues.
-    """
-
-    def __init__(self, source: Source) -> None:
-        """
-        Raises:
-            ShardError: as `Source.digest`.
-        """
-        self._source = source
-        splits = source.splits()
-        source.digest(splits)
-        self._places: list[tuple[int, Unit]] = []
-        ids: list[np.ndarray] = []
-        positions: list[np.ndarray] = []
-        for unit in source.units(splits):
-            for group in unit.groups:
-                place = unit._replace(groups=(group,))
-                for _, batch in source.batches(place, ["id"]):
-                    ids.append(np.fromiter(map(_short, batch.column("id").to_pylist()), np.uint64, batch.num_rows))
-                    positions.append((len(self._places) << 32) + np.arange(batch.num_rows, dtype=np.int64))
-                self._places.append((len(self._places), place))
-        keys = np.concatenate(ids) if ids else np.zeros(0, np.uint64)
-        order = np.argsort(keys, kind="stable")
-        self._keys = keys[order]
-        self._positions = (np.concatenate(positions) if positions else np.zeros(0, np.int64))[order]
-        self._newest: dict[int, list[Mapping[str, Any]]] = {}
-
-    def __getitem__(self, task_id: str) -> Mapping[str, Any]:
-        """The task's row.
-
-        Raises:
-            KeyError: there is no such task.
-        """
-        key = np.uint64(_short(task_id))
-        for at in range(int(np.searchsorted(self._keys, key)), len(self._keys)):
-            if self._keys[at] != key:
-                break
-            place, row = divmod(int(self._positions[at]), 2**32)
-            if (task := self._rows(place)[row])["id"] == task_id:
-                return task
-        raise KeyError(task_id)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_newest": {}}
-
-    def _rows(self, place: int) -> list[Mapping[str, Any]]:
-        if place not in self._newest:
-            while len(self._newest) >= 4:
-                del self._newest[next(iter(self._newest))]
-            _, unit = self._places[place]
-            self._newest[place] = [row for _, batch in self._source.batches(unit) for row in from_batch(batch)]
-        return self._newest[place]
-
-
-def _short(task_id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(task_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

@@ -19,6 +19,7 @@ from trajectories.trajectory import Segment
 
 if TYPE_CHECKING:
     from rl.policy.dialects import Dialect  # seconds to import, for a few exports only
+    from rl.policy.source import PolicyConfig
 
 __all__ = ["Tokens", "copy_tokenizer", "demonstrated", "with_segments"]
 
@@ -49,12 +50,18 @@ class Tokens:
 @functools.lru_cache(maxsize=1)
 def _open(tokens: Tokens) -> "Dialect":
     from rl.policy.presets import ModelDirectoryError
-    from rl.policy.source import PolicyConfig, read_dialect
+    from rl.policy.source import read_dialect
 
     try:
-        return read_dialect(PolicyConfig(path=tokens.path, dialect=tokens.dialect, tools_format=tokens.tools_format))
+        return read_dialect(_policy(tokens))
     except ModelDirectoryError as error:
         raise UserError(str(error).replace("policy.", "tokens.", 1)) from error
+
+
+def _policy(tokens: Tokens) -> "PolicyConfig":
+    from rl.policy.source import PolicyConfig
+
+    return PolicyConfig(path=tokens.path, dialect=tokens.dialect, tools_format=tokens.tools_format)
 
 
 def demonstrated(messages: tuple[Message, ...], tools: tuple[ToolSpec, ...], dialect: "Dialect") -> tuple[Segment, ...]:
@@ -92,9 +99,12 @@ def _tools(wire: list[dict[str, dict[str, str]]]) -> tuple[ToolSpec, ...]:
 
 
 def copy_tokenizer(tokens: Tokens, directory: Path) -> None:
-    """The tokenizer's files, as they are, beside the ids that it made."""
+    """The tokenizer's files, as they are, beside the ids that it made; and the chat format, where they do not tell it."""
+    from rl.policy.source import note_format
+
     assert tokens.path is not None
     directory.mkdir(exist_ok=True)
+    note_format(_policy(tokens), directory)
     for name in _FILES:
         if (file := Path(tokens.path, name)).is_file():
             shutil.copyfile(file, directory / name)

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipelines.exporting.source import Source, TaskIndex, Unit
+from pipelines.exporting.source import Source, Unit
 from pipelines.exporting.tokens import Tokens, with_segments
+from trajectories.checking.task_index import TaskIndex
 from trajectories.codec import TASK_SCHEMA
 from trajectories.columns import from_batch, to_batch
-from trajectories.formats import FORMATS, Format, FormatSettings, Group, Made, Selection, UnsayableError, native
+from trajectories.formats import FORMATS, STANDING_COLUMNS, Format, FormatSettings, Group, Made, Selection, UnsayableError, native
 from trajectories.json_text import CodecError, plain_json_text
 from trajectories.seeds import derive_seed
 from trajectories.shard_files import ROW_GROUP
@@ -22,6 +24,7 @@ LINES = pa.schema({"line": pa.string()})
 """Of JSONL, before it is written."""
 _CHUNK = 256  # output rows that wait as Python objects
 _SHOWN = 20  # refused rows of a unit that are told
+_LOOKED_UP = 64  # tasks that are read at once
 
 
 class ExportError(ValueError):
@@ -173,18 +176,15 @@ def _map_dialogues(job: Job, unit: Unit, made: Converted, rows: _Rows) -> None:
 
 def _map_tasks(job: Job, index: int, made: Converted, rows: _Rows, tasks: TaskIndex | None) -> None:
     form, unit = FORMATS[job.format], job.unit_names[index]
-    most = form.most(job.details)
-    for task_id, numbered in _by_task(job, index, made, most):
-        held = numbered[:most]
-        if not held:
-            continue
-        try:
-            task = tasks[task_id] if tasks is not None else None
-        except KeyError:
-            raise ExportError(f"split {unit.split}, row {held[0][0]}: task {task_id} is not in tasks/") from None
-        split = job.split_of(task_id, unit.split)
-        group = Group([row for _, row in held], held[0][0], split, task, job.json == "text")
-        _make(job, unit, group, [(number, row["id"]) for number, row in held], made, rows)
+    groups = ((task_id, held) for task_id, held in _by_task(job, index, made, form.most(job.details)) if held)
+    while some := list(islice(groups, 1 if tasks is None else _LOOKED_UP)):
+        found = tasks.rows(task_id for task_id, _ in some) if tasks is not None else {}
+        for task_id, held in some:
+            if tasks is not None and task_id not in found:
+                raise ExportError(f"split {unit.split}, row {held[0][0]}: task {task_id} is not in tasks/, or unreadable there")
+            split = job.split_of(task_id, unit.split)
+            group = Group([row for _, row in held], held[0][0], split, found.get(task_id), job.json == "text")
+            _make(job, unit, group, [(number, row["id"]) for number, row in held], made, rows)
 
 
 def _by_task(
@@ -240,24 +240,27 @@ def _decoded(batch: pa.RecordBatch, chosen: Sequence[int], number: int, form: Fo
 def _make(
     job: Job, unit: Unit, group: Group, names: Sequence[tuple[int, str]], made: Converted, rows: _Rows
 ) -> None:
-    try:
-        result: Made = FORMATS[job.format].make(group, job.details)
-        for row in result.rows:
-            rows.append(group.split, row)
-    except (UnsayableError, CodecError) as error:
-        at = error.row if isinstance(error, UnsayableError) else 0
-        _refuse(job, unit, *names[at], error, made, len(group.rows))
-    else:
-        made.dropped.update(result.dropped)
+    while group.rows:
+        try:
+            result: Made = FORMATS[job.format].make(group, job.details)
+            for row in result.rows:
+                rows.append(group.split, row)
+        except (UnsayableError, CodecError) as error:
+            at = error.row if isinstance(error, UnsayableError) else 0
+            _refuse(job, unit, *names[at], error, made)
+            # Without this one the others of the task may still be said.
+            group = replace(group, rows=[*group.rows[:at], *group.rows[at + 1 :]])
+            names = [*names[:at], *names[at + 1 :]]
+        else:
+            made.dropped.update(result.dropped)
+            return
 
 
-def _refuse(
-    job: Job, unit: Unit, number: int, row_id: str, error: ValueError, made: Converted, count: int = 1
-) -> None:
+def _refuse(job: Job, unit: Unit, number: int, row_id: str, error: ValueError, made: Converted) -> None:
     told = f"split {unit.split}, row {number} ({row_id}): {job.format}: {error}"
     if job.refused == "stop":
         raise ExportError(told)
-    made.dropped["refused"] += count
+    made.dropped["refused"] += 1
     if len(made.refused) < _SHOWN:
         made.refused.append(told)
 
@@ -293,7 +296,7 @@ def _needed(job: Job, form: Format) -> list[str]:
     """Columns to read, in the source's order: what the format and the selection look at, and what names a row."""
     needed = {"id", "task_id", "licence", *form.columns}
     if job.selection.keep != "all":
-        needed |= {"reward", "reward_valid", "reward_detail"}
+        needed |= {*STANDING_COLUMNS}
     if not job.selection.everything:
         needed |= {"world", "metadata", "messages", "tools"}
     return [name for name in job.source.schema.names if name in needed]
@@ -301,4 +304,4 @@ def _needed(job: Job, form: Format) -> list[str]:
 
 def _rows_of(batch: pa.RecordBatch, form: Format) -> Iterator[dict[str, Any]]:
     columns = [name for name in batch.schema.names if name in {"id", "task_id", *form.columns}]
-    return from_batch(batch.select(columns), unread={"messages", "tools"})
+    return from_batch(batch.select(columns), unread={"messages", "tools", "metadata"})

@@ -9,6 +9,7 @@ from pipelines.models import RoleModel, check_model, open_model
 from pipelines.synthesis.rows import Crew
 from pipelines.voices import open_voice
 from rewards.judge import Judge, JudgeConfig, scripted_judge
+from simulators.stochastic import ToolTroubles
 from simulators.synthesis import ScriptedPolicy
 from simulators.tasks.chat_agent import ChatPolicy
 from trajectories.decontamination import Decontaminator, read_benchmark
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.engine_policy import EnginePolicySettings
     from pipelines.synthesize import Synthesize
 
-__all__ = ["Band", "ChatPlayer", "EnginePlayer", "Judging", "Player", "check_crew", "open_crew"]
+__all__ = ["Band", "ChatPlayer", "EnginePlayer", "Judging", "Player", "check_crew", "check_records", "open_crew"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +62,11 @@ class EnginePlayer:
     in_flight: int = 96
     """Dialogues that run together."""
 
-    def settings(self) -> "EnginePolicySettings":
+    def settings(self, troubles: ToolTroubles) -> "EnginePolicySettings":
         """As `open_engine_policy` takes them.
+
+        Args:
+            troubles: how often tools misbehave.
 
         Raises:
             ValueError: naming the key.
@@ -72,6 +76,7 @@ class EnginePlayer:
         from rl.policy.source import PolicyConfig
         from rl.rollout.agent_loop import RolloutLimits
         from rl.rollout.engine_config import EngineConfig
+        from simulators.pool import PoolConfig
 
         engine = EngineConfig(
             model="",
@@ -80,15 +85,13 @@ class EnginePlayer:
             kv_cache_gb=self.kv_cache_gb,
             tensor_parallel_size=self.tensor_parallel_size,
         )
-        limits = RolloutLimits(
-            max_turns=self.max_turns, max_turn_tokens=self.max_turn_tokens, max_tokens=self.max_tokens
-        )
+        limits = RolloutLimits(max_turns=self.max_turns, max_turn_tokens=self.max_turn_tokens, max_tokens=self.max_tokens)
         return EnginePolicySettings(
             policy=PolicyConfig(path=self.path, dialect=self.dialect, tools_format=self.tools_format),
             temperature=self.temperature,
             tool_grammar=self.tool_grammar,
             file=self.file,
-            rollouts=RolloutSettings(engine=engine, limits=limits, in_flight=self.in_flight),
+            rollouts=RolloutSettings(engine=engine, pool=PoolConfig(troubles=troubles), limits=limits, in_flight=self.in_flight),
         )
 
 
@@ -138,9 +141,11 @@ class Band:
 def open_crew(config: "Synthesize", directory: Path) -> Crew:
     """Everybody, with the records of what models say under `directory`."""
     policy = open_model("policy", config.policy.chat.model, directory) if config.policy.kind == "chat" else None
+    user = open_model("voice", config.voice, directory)
     judge = scripted_judge() if config.judge.scripted else open_model("judge", config.judge.model, directory)
     return Crew(
         voice=open_voice(config.voice, directory),
+        user=user.name if user is not None else None,
         policy=policy,
         judge=Judge(judge, config.judge.rubric) if judge is not None else None,
         decontaminator=_decontaminator(config),
@@ -148,7 +153,7 @@ def open_crew(config: "Synthesize", directory: Path) -> Crew:
 
 
 def check_crew(config: "Synthesize") -> None:
-    """Endpoints have their keys, and benchmark files can be read.
+    """Endpoints have their keys, benchmark files can be read, and nobody is named who would not be asked.
 
     Raises:
         UserError: otherwise, naming the key.
@@ -156,22 +161,53 @@ def check_crew(config: "Synthesize") -> None:
     for role, model in (("policy.chat", config.policy.chat.model), ("judge", config.judge.model)):
         check_model(model, f"{role}.model")
     chat = config.policy.chat.model
-    if config.policy.kind == "chat" and not (chat.endpoint.base_url or chat.file):
+    if config.policy.kind == "chat" and not _is_named(chat):
         raise UserError("policy.chat.model.endpoint.base_url: says where the model is; policy.kind=chat needs it")
+    if config.policy.kind != "chat" and _is_named(chat):
+        raise UserError(f"policy.chat.model: is not asked with policy.kind={config.policy.kind}; set policy.kind=chat")
     if config.policy.kind == "engine":
-        _check_engine(config.policy.engine)
+        _check_engine(config)
+    elif config.policy.engine.path is not None:
+        raise UserError(f"policy.engine.path: does not play with policy.kind={config.policy.kind}; set policy.kind=engine")
+    if (config.judge.scripted or _is_named(config.judge.model)) and not config.judge.rubric.criteria:
+        raise UserError("judge.rubric.criteria: the rubric is empty; name a criterion, or choose a rubric of conf/judge")
     _decontaminator(config)
 
 
-def _check_engine(player: EnginePlayer) -> None:
-    from rl.policy.source import read_dialect
+def check_records(config: "Synthesize", directory: Path) -> None:
+    """What models said in earlier processes of the run in `directory` can be read and added to.
 
+    Raises:
+        UserError, StoreError: otherwise, by file.
+    """
+    try:
+        for role, model in (("policy", config.policy.chat.model), ("voice", config.voice), ("judge", config.judge.model)):
+            open_model(role, model, directory)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _is_named(model: RoleModel) -> bool:
+    return bool(model.endpoint.base_url or model.file)
+
+
+def _check_engine(config: "Synthesize") -> None:
+    player = config.policy.engine
     if player.path is None:
         raise UserError("policy.engine.path: names the model directory; policy.kind=engine needs it")
+    if _is_named(config.voice):
+        raise UserError("voice: users whom an engine's policy talks to speak by the grammar; leave out voice")
+    if player.file is not None and not Path(player.file).is_file():
+        raise UserError(f"policy.engine.file: {player.file}: there is no recording")
+
+    from rl.policy.source import read_dialect  # brings torch
+
     try:
-        read_dialect(player.settings().policy)
+        read_dialect(player.settings(config.troubles).policy)
     except ValueError as error:
         raise UserError(f"policy.engine: {error}") from error
+    if not any(Path(player.path).glob("*.safetensors")):
+        raise UserError(f"policy.engine.path: {player.path} holds no .safetensors file; give a model directory")
 
 
 def _decontaminator(config: "Synthesize") -> Decontaminator | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["chunks"]
 
 _CHUNK = 32
-"""Numbers of one call to a worker."""
+"""Numbers of one call to a worker; as many as are under way at once, where that is more."""
 _ENGINE_CHUNK = 128
 """Tasks that an engine plays together."""
 _AHEAD = 2
@@ -33,15 +33,16 @@ async def chunks(config: "Synthesize", directory: Path, phase: Phase, first: int
         if config.policy.kind == "engine":
             from pipelines.engine_policy import open_engine_policy  # brings torch, which the workers need not load
 
+            settings = config.policy.engine.settings(config.troubles)
             phase.note("starting the engine")
             silent = Progress(stream=io.StringIO())  # one live bar at a time
-            async with open_engine_policy(config.policy.engine.settings(), directory, silent) as policy:
+            async with open_engine_policy(settings, directory, silent) as policy:
                 phase.note("")
                 async for chunk in _played_by(policy, config, workers, first):
                     yield chunk
         else:
             waiting: deque[Any] = deque()
-            for turn, numbers in enumerate(_spans(first, config.count, _CHUNK)):
+            for turn, numbers in enumerate(_spans(first, config.count, max(_CHUNK, config.in_flight))):
                 waiting.append(workers[turn % len(workers)].make.remote(numbers))
                 if len(waiting) >= _AHEAD * len(workers):
                     yield await waiting.popleft()

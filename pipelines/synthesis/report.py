@@ -1,5 +1,6 @@
 """What a synthesis tells its user: the last lines on the screen, and what the data set's card says of its making."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -23,6 +24,10 @@ _JOURNAL_COLUMNS: Final = {
 }
 
 
+_FOLDERS: Final = re.compile(r"(?<![\w:/.~-])/(?:[^/\s,\[\]'\"=][^/,\[\]'\"=]*/)+")
+"""Of an absolute path, up to the name at its end; an address on the web has none."""
+
+
 def printed(summary: Mapping[str, Any], place: str) -> str:
     """The figures in a few lines."""
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in summary["dropped"].items()) or "none"
@@ -44,10 +49,11 @@ def describe(config: "Synthesize", summary: Mapping[str, Any], command: Sequence
     dedup = config.dedup
     alike = f"dropped from similarity {dedup.threshold}" if dedup.threshold else "kept"
     benchmarks = ", ".join(Path(path).name for path in config.benchmarks)
+    typed = [part for part in command[1:] if not part.startswith(("out=", "resume="))]
     return CardAbout(
         title="Tool-use dialogues from simulated worlds",
-        command=shlex.join(["orrery", *(part for part in command[1:] if not part.startswith(("out=", "resume=")))]),
-        settings=plain(config),
+        command=shlex.join(["orrery", *_without_folders(typed)]),
+        settings=_without_folders(plain(config)),
         code_version=f"orrery {version('orrery')}",
         tried=summary["dialogues"],
         dropped=summary["dropped"],
@@ -64,6 +70,15 @@ def describe(config: "Synthesize", summary: Mapping[str, Any], command: Sequence
         columns=_JOURNAL_COLUMNS,
         licence=config.licence,
     )
+
+
+def _without_folders(value: Any) -> Any:
+    """Where files lie on whoever's machine is nobody's matter; their names are."""
+    if isinstance(value, Mapping):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    return _FOLDERS.sub("", value) if isinstance(value, str) else value
 
 
 def _judged(config: "Synthesize") -> dict[str, str]:

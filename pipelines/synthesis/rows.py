@@ -43,6 +43,8 @@ class Crew:
     """Who takes part besides programs; None for those who do not."""
 
     voice: AnyVoice | None = None
+    user: str | None = None
+    """Name of the model behind `voice`."""
     policy: ChatModel | None = None
     judge: Judge | None = None
     decontaminator: Decontaminator | None = None
@@ -144,13 +146,16 @@ def _judge(
     entry = Entry(number, trajectory.rollout, trajectory.id, task.id, None, None, None, blame)
     verdicts = (*rubric_verdicts(reward), *rule_verdicts(trajectory, task, config.filters))
     models = dict(trajectory.provenance.models)
+    if crew.user is not None and sum(message.role == "user" for message in trajectory.messages) > 1:
+        models["user"] = crew.user  # the opening is the task's own
     is_disliked = False
     if not reward.valid:
         entry.reason = f"fault:{outcome.faults[0].source if outcome.faults else 'infrastructure'}"
         entry.detail = reward.cause
     elif crew.judge is not None and crew.judge.wants(trajectory) and (config.judge.rubric.rows == "all" or not _failed(verdicts)):
         judgement = wait_for(crew.judge.judge(task, trajectory))
-        models["judge"] = crew.judge.name
+        if not config.judge.scripted:
+            models["judge"] = crew.judge.name
         verdicts += judgement.verdicts
         is_disliked = judgement.passed is False
         if judgement.fault is not None:
@@ -171,7 +176,8 @@ def _label(reward: Reward, verdicts: Sequence[Verdict], is_disliked: bool) -> tu
     if is_pass(reward) and not rules and not is_disliked:
         return "pass", None
     why = "failed" if not is_pass(reward) else rules[0] if rules else "judge"
-    return ("near_miss" if 2 * len(failed) < len(verdicts) else "failure"), why
+    passed = sum(verdict.verdict == "pass" for verdict in verdicts)
+    return ("near_miss" if passed > len(failed) else "failure"), why
 
 
 def is_pass(reward: Reward) -> bool:

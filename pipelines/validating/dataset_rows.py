@@ -22,6 +22,7 @@ from trajectories.checking.tokens import segment_problems, token_problems
 from trajectories.codec import TRAJECTORY_SCHEMA, from_row
 from trajectories.decontamination import Decontaminator
 from trajectories.deduplication import DedupConfig
+from trajectories.formats import standing
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
 from trajectories.tasks import Task
@@ -111,6 +112,7 @@ def _problems(
     yield from (("provenance", what) for what in provenance_problems(trajectory, context.licences))
     if "outcome" in context.checks:
         yield from (("outcome", what) for what in _outcome(context, trajectory, task, looked))
+        yield from (("outcome", what) for what in _label(row, trajectory))
     if "certificates" in context.checks and task is not None:
         yield from (("certificates", what) for what in origin_problems(trajectory, task))
     if "contamination" in context.checks and context.decontaminator is not None:
@@ -180,6 +182,17 @@ def _judged(trajectory: Trajectory, outcome: Outcome, task: Task, settings: Rewa
         said, blame = trajectory.metadata["attribution"], attribute(task, outcome, computed)
         if blame != said:
             yield f"attribution {said}; computed again it is {blame}"
+
+
+def _label(row: Row, trajectory: Trajectory) -> Iterator[str]:
+    """Whether the label agrees with the reward and the verdicts."""
+    label = trajectory.metadata.get("label")
+    if label is None or not row["reward_valid"]:
+        return
+    if label == "pass" and standing(row) != "pass":
+        yield "is labelled a pass, and its reward or a failed verdict says otherwise"
+    elif label != "pass" and standing({**row, "metadata": {}}) == "pass":
+        yield f"is labelled {label!s:.80}, and nothing speaks against it"
 
 
 def _scored(settings: RewardConfig, task: Task, outcome: Outcome, trajectory: Trajectory, stored: Reward) -> Reward:

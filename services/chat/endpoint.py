@@ -49,6 +49,8 @@ class EndpointConfig:
             raise ValueError(f"chat.base_url is a URL like http://127.0.0.1:8000/v1, not {self.base_url!r}")
         if parts.username is not None or parts.password is not None:
             raise ValueError("chat.base_url holds a name or password; name a variable in chat.api_key_variable instead")
+        if parts.query or parts.fragment:  # the client loses it, and what is in it would stand in every row
+            raise ValueError("chat.base_url holds a query or fragment; leave it out, and a key to chat.api_key_variable")
         if not self.model:
             raise ValueError("chat.model is empty; give the endpoint's name of the model")
         if not self.timeout_seconds > 0:
@@ -150,6 +152,7 @@ class EndpointChatModel(ChatModel):
     def _error(self, kind: ChatErrorKind, what: str, **details: Any) -> ChatError:
         if self._key:
             what = what.replace(self._key, "[key]")  # some endpoints repeat what they were sent
+        what = what.encode(errors="replace").decode()  # half of a surrogate pair fits no journal
         return ChatError(kind, f"{self.name}: {what[:400]}", **details)
 
 

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from trajectories.messages import Message, ToolSpec
 
-__all__ = ["ChatError", "ChatErrorKind", "ChatModel", "ChatReply", "ChatRequest", "FinishReason", "Usage", "is_cut_off"]
+__all__ = [
+    "ChatError", "ChatErrorKind", "ChatModel", "ChatReply", "ChatRequest", "FinishReason", "Usage", "cut_off", "is_cut_off",
+]  # fmt: skip
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 """The model came to its end; it was cut off at `max_tokens`; it calls tools."""
@@ -87,6 +89,11 @@ def is_cut_off(request: ChatRequest, reply: ChatReply) -> bool:
     return request.response_schema is not None and reply.finish_reason == "length"
 
 
+def cut_off(model: str, request: ChatRequest) -> ChatError:
+    """The error that `ChatModel.complete` makes of it."""
+    return ChatError("truncated", f"{model}: the JSON is cut off at max_tokens={request.max_tokens}; raise it")
+
+
 class ChatModel(ABC):
     """A model that chats."""
 
@@ -111,7 +118,7 @@ class ChatModel(ABC):
         request = ChatRequest(tuple(messages), tuple(tools), response_schema, temperature, max_tokens, seed)
         reply = await self.respond(request)
         if is_cut_off(request, reply):
-            raise ChatError("truncated", f"{self.name}: the JSON is cut off at max_tokens={max_tokens}; raise it")
+            raise cut_off(self.name, request)
         return reply
 
     @abstractmethod

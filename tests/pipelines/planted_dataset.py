@@ -311,6 +311,13 @@ def other_blame(row: Row, rng: random.Random) -> bool:
     return True
 
 
+def forged_label(row: Row, rng: random.Random) -> bool:
+    if not row["reward_valid"]:
+        return False
+    row["metadata"]["label"] = "pass" if row["reward"] <= 0 else "near_miss"
+    return True
+
+
 def missing_task(row: Row, rng: random.Random) -> bool:
     row["task_id"] = "0" * 16
     return True
@@ -508,7 +515,7 @@ ROW_KINDS: dict[Spoil, str] = {
     repeated_call_id: "messages", unknown_role: "messages", no_system_prompt: "messages", broken_arguments: "messages",
     undeclared_tool: "messages", edited_tool: "certificates", edited_prompt: "certificates", changed_reward: "outcome",
     forged_pass: "outcome", flipped_verdict: "outcome", lost_checkpoint: "outcome", edited_changes: "outcome",
-    edited_call: "outcome", other_blame: "outcome", missing_task: "schema", other_schema: "schema",
+    edited_call: "outcome", other_blame: "outcome", forged_label: "outcome", missing_task: "schema", other_schema: "schema",
     negative_rollout: "schema", no_verdict: "schema", no_licence: "provenance", wrong_licence: "provenance",
     no_certificate: "provenance", uncertified: "provenance", passing_cheat: "provenance", nameless_judge: "provenance",
     nameless_model: "provenance", own_parent: "provenance", prettier_certificate: "certificates",

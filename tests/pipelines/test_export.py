@@ -23,13 +23,16 @@ from datasets import load_dataset
 from pipelines.errors import UserError
 from pipelines.export import Export, check, export_dataset
 from pipelines.exporting import source as export_source
-from pipelines.exporting.source import Source, TaskIndex
+from pipelines.exporting.source import Source
 from pipelines.exporting.tokens import Tokens
 from pipelines.exporting.unit import ExportError
 from pipelines.progress import Progress
 from tests.trajectories.formats.cases import answer, call, dialogue, played, write
 from trajectories import shards
-from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, from_row, to_row
+from trajectories.card import CardAbout, write_card
+from trajectories.checking.card import card_problems
+from trajectories.checking.task_index import TaskIndex
+from trajectories.codec import TRAJECTORY_SCHEMA, from_row, to_row
 from trajectories.formats import FORMATS, Where
 from trajectories.messages import Message
 from trajectories.shard_files import ShardError
@@ -129,6 +132,18 @@ def test_a_folder_loads_by_itself_with_its_splits(dataset: Path, tmp_path: Path,
     loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert set(loaded) == {"train", "validation"}
     assert sum(part.num_rows for part in loaded.values()) == (TASKS if name == "trl_prompt" else TASKS * ROLLOUTS)
+
+
+@pytest.mark.parametrize("name", ["native", "openai"])
+def test_a_folder_with_a_split_that_got_no_rows_loads_too(dataset: Path, tmp_path: Path, name: Any) -> None:
+    shares = {"train": 1 - 1e-9, "validation": 1e-9}
+    config = Export(dataset=str(dataset), format=name, splits=shares, json="text" if name == "native" else None)
+    exported(tmp_path / "out", config)
+    card = write_card(tmp_path / "out", CardAbout(title="Lopsided", format=name)).read_text()
+    assert "cannot load a split without rows" in card and not list(card_problems(tmp_path / "out"))
+    loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == ["train"] and loaded["train"].num_rows > 0
+    assert list((tmp_path / "out/data").glob("validation-*"))
 
 
 def test_rollouts_of_a_task_never_part_and_the_order_of_the_rows_does_not_matter(dataset: Path, tmp_path: Path) -> None:
@@ -251,6 +266,42 @@ def test_a_row_that_the_format_cannot_say_is_named_and_nothing_is_lost_in_silenc
     assert summary["refused"][0].startswith("split train, row 12 (task-7)")
 
 
+def test_one_dialogue_that_cannot_be_said_costs_its_task_no_other_pair(tmp_path: Path) -> None:
+    asked = Message("user", "Do it.")
+    rows = [
+        dialogue(asked, call("{}"), answer("done"), Message("assistant", "Done."), number=0),
+        dialogue(asked, call("{oops"), answer("?"), Message("assistant", "Done."), passed=False, number=1),
+        dialogue(asked, call("{}"), answer("done"), Message("assistant", "No."), passed=False, number=2),
+        dialogue(Message("assistant", "Hello."), passed=False, number=3),
+    ]
+    config = Export(dataset=str(write(tmp_path / "source", rows)), format="trl_preference", refused="drop")
+    summary = exported(tmp_path / "out", config)
+    assert [row["rejected_id"] for row in rows_of(tmp_path / "out")] == ["task-2"]
+    assert summary["dropped"] == {"refused": 2} and summary["read"] == 4
+    assert {told.split(": ")[0] for told in summary["refused"]} == {"split train, row 1 (task-1)", "split train, row 3 (task-3)"}
+
+
+@pytest.mark.parametrize("name", ["verl", "skyrl"])
+def test_what_no_column_of_text_can_hold_is_named(tmp_path: Path, name: Any) -> None:
+    (task, other), dialogues = played(2, 1)
+    half = replace(dialogues[0], messages=(dialogues[0].messages[0], Message("user", "\ud800"), *dialogues[0].messages[2:]))
+    source = write(tmp_path / "source", [half, dialogues[1]], [task, other])
+    with pytest.raises(ExportError, match="row 0 .*half of a surrogate pair"):
+        exported(tmp_path / "stop", Export(dataset=str(source), format=name))
+    summary = exported(tmp_path / "drop", Export(dataset=str(source), format=name, refused="drop"))
+    assert summary["rows"] == 1 and summary["dropped"] == {"refused": 1}
+
+
+def test_the_digest_of_the_code_covers_whatever_writes_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines import export
+
+    read = set[str]()
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read.add(self.name) or read_bytes(self))
+    export._code_digest()
+    assert {"export.py", "unit.py", "plan.py", "files.py", "json_text.py", "trl_sft.py", "qwen3.py"} <= read
+
+
 def test_a_task_that_is_missing_is_named(tmp_path: Path) -> None:
     tasks, dialogues = played(TASKS, ROLLOUTS)
     source = write(tmp_path / "source", dialogues, tasks[:-1])
@@ -261,10 +312,17 @@ def test_a_task_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_tasks_are_found_in_any_order(tmp_path: Path) -> None:
     tasks, dialogues = played(TASKS, ROLLOUTS)
     source = write(tmp_path, dialogues[:1], reversed(tasks), rows_per_shard=3)
-    index = TaskIndex(Source(source / "tasks", TASK_SCHEMA))
-    assert [index[task.id] for task in tasks] == [to_row(task) for task in tasks]
-    with pytest.raises(KeyError):
-        index["nobody"]
+    found = TaskIndex.of(source / "tasks").rows(["nobody", *(task.id for task in tasks)])
+    assert found == {task.id: to_row(task) for task in tasks}
+
+
+def test_dialogues_of_a_task_that_lie_apart_are_named(tmp_path: Path, small_units: None) -> None:
+    tasks, dialogues = played(TASKS, ROLLOUTS)
+    source = write(tmp_path / "source", [*dialogues[1:], dialogues[0]], tasks, rows_per_shard=7)
+    for name in ("trl_prompt", "trl_preference"):
+        with pytest.raises(ExportError, match=f"split train, row {len(dialogues) - 1}: its task has dialogues further up"):
+            exported(tmp_path / name, Export(dataset=str(source), format=name))
+    assert exported(tmp_path / "sft", Export(dataset=str(source), format="trl_sft"))["read"] == len(dialogues)
 
 
 @pytest.mark.parametrize("column", ["schema_version", "tools"])

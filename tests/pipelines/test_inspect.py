@@ -198,7 +198,7 @@ def test_a_card_is_written_where_one_is_asked_for(orrery: Callable[..., Any], tm
         "2026 INFO orrery: starting orrery synthesize count=5 out=/home/me/x 'tasks.worlds=[travel]'\n"
     )
     (tmp_path / "set" / "config.yaml").write_text("command: synthesize\ncount: 5\nout: /home/me/x\n")
-    (tmp_path / "set" / "summary.json").write_text('{"tasks": 7, "dropped": {"failed": 2}}')
+    (tmp_path / "set" / "summary.json").write_text('{"tasks": 4, "dialogues": 7, "dropped": {"failed": 2}}')
     assert orrery("inspect", "dataset=set", "out=seen", "shown=0", "card='A set of five'").status == 0
     card = (tmp_path / "set" / "README.md").read_text()
     assert "# A set of five" in card and "7 were tried, 5 kept." in card and "| failed | 2 |" in card

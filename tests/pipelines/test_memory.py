@@ -39,3 +39,13 @@ def test_a_resumed_run_adds_to_its_curve(tmp_path: Path) -> None:
             pass
     lines = path.read_text().splitlines()
     assert lines[0].startswith("seconds,done,") and len(lines) == 3
+
+
+def test_a_sample_that_cannot_be_written_costs_no_peak(tmp_path: Path) -> None:
+    path = tmp_path / "memory.csv"
+    with MemoryMeter(path, lambda: 1.0) as meter:
+        path.unlink(missing_ok=True)
+        path.mkdir()  # as little to be written to as a full disk
+        meter.peak_bytes = 0
+        time.sleep(1.5)
+    assert meter.peak_bytes > 0

@@ -71,6 +71,9 @@ def test_users_speak_by_the_model_and_replay_without_it(orrery: Any, monkeypatch
         assert orrery("synthesize", *TASKS, "voice.file=live/models/voice.sqlite", "out=replayed").status == 0
         assert Counting.asked == 8
     assert all(words.startswith("Let me see: ") for words in second_words("live"))
+    for name in ("live", "replayed"):
+        assert all(row["models"]["user"].startswith("courteous at http") for row in read(name))
+        assert "Users are scripted" not in Path(name, "README.md").read_text()
     summaries = [json.loads(Path(f"{name}/summary.json").read_text()) for name in ("live", "replayed")]
     assert summaries[0]["dataset_digest"] == summaries[1]["dataset_digest"] and summaries[0]["passes"] == 8
 

@@ -22,6 +22,7 @@ Row = Mapping[str, Any]
 
 AXES: Final = {
     "verdict": "Verdicts",
+    "label": "Labels (all that judged taken together)",
     "attribution": "Who is to blame for a failure",
     "ending": "Endings",
     "world": "Worlds",
@@ -132,7 +133,7 @@ class Counts:
         ):
             for value in values:
                 axes[axis][value] += 1
-        for axis in ("attribution", "difficulty", "language", "persona", "policy", "competence"):
+        for axis in ("label", "attribution", "difficulty", "language", "persona", "policy", "competence"):
             if about.get(axis) is not None:
                 axes[axis][str(about[axis])] += 1
         if row.get("licence"):

@@ -121,6 +121,7 @@ def known_limits(about: CardAbout, counts: Counts) -> list[str]:
         "scripted_agent": bool(axes["policy"]) and "policy" not in roles,
         "errors": bool(axes["teacher_error"]),
         "failures": axes["verdict"]["failed"] > 0,
+        "disputed": axes["label"].total() > axes["label"]["pass"],
         "scripted_user": bool(axes["persona"]) and "user" not in roles,
         "chinese": "zh" in axes["language"],
         "no_tokens": about.format == "orrery" and counts.rows > 0 and not counts.lengths["tokens"],
@@ -141,6 +142,8 @@ _LIMITS: Final = {
     "errors": "The agent errs on purpose in some rows, in one of a few ways (`metadata.errors`); its failures are not those"
     " of a model.",
     "failures": "Failed dialogues are in it. Filter on `reward` before you imitate.",
+    "disputed": "Dialogues are in it that a rule or a judge speaks against, whether or not they solved their task. Imitate those"
+    " whose `metadata.label` is `pass`.",
     "scripted_user": "Users are scripted: their wordings come from a grammar with styles, and they say only what their task"
     " provides.",
     "chinese": "In Chinese dialogues keys, values and many names of things are English, as are tools and most system prompts.",

@@ -8,7 +8,7 @@ from trajectories.card.balance import balance, spread
 from trajectories.card.counts import AXES, LENGTHS, Counts
 from trajectories.card.totals import Statistics
 
-__all__ = ["TOP", "Marked", "Table", "markdown", "short_table", "shown", "statistics_tables"]
+__all__ = ["TOP", "Marked", "Table", "escaped", "markdown", "short_table", "shown", "statistics_tables"]
 
 TOP: Final = 15
 """Rows of a table of values; the others are summed up in one line."""
@@ -16,7 +16,7 @@ _LONG_TAILS: Final = {"operation": 5, "structure": 5}
 """Axes of which most values are rare, and fewer rows say as much."""
 
 _SHOWN: Final = (
-    "verdict", "attribution", "ending", "world", "category", "family", "operation", "difficulty", "language", "persona",
+    "verdict", "label", "attribution", "ending", "world", "category", "family", "operation", "difficulty", "language", "persona",
     "policy", "competence", "teacher_error", "model", "structure", "trouble", "fault", "licence",
 )  # fmt: skip
 
@@ -129,8 +129,16 @@ def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, int | float) or (isinstance(value, str) and not value.strip("0123456789.,"))
 
 
+def escaped(text: str) -> str:
+    """Text that anybody wrote, on one line, so that Markdown shows it as it is."""
+    return _escaped(text, "\\`*_[]|<~$#")
+
+
 def _cell(value: Any) -> str:
-    text = shown(value)
-    for character in "|" if isinstance(value, Marked) else "\\`*_[]|<~$#":
+    return _escaped(value, "|") if isinstance(value, Marked) else escaped(shown(value))
+
+
+def _escaped(text: str, characters: str) -> str:
+    for character in characters:
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())

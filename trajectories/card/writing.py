@@ -1,6 +1,7 @@
 """A data set's ``README.md``: the Hub's card, written from the rows themselves and from what their maker says of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from trajectories.card.about import CardAbout
@@ -9,7 +10,7 @@ from trajectories.card.folder import Files, configurations
 from trajectories.card.front_matter import DEFAULT_CONFIG, front_matter
 from trajectories.card.prose import how_made, introduction, known_limits, provenance, quality
 from trajectories.card.reading import column_types, count_rows
-from trajectories.card.tables import Marked, Table, markdown, statistics_tables
+from trajectories.card.tables import Marked, Table, escaped, markdown, statistics_tables
 from trajectories.card.totals import Statistics, statistics
 from trajectories.card.visible import visible
 from trajectories.shard_files import replace_file
@@ -39,9 +40,10 @@ def write_card(directory: str | Path, about: CardAbout, *, found: Statistics | N
     found = statistics(root) if found is None else found
     counts = found.total
     licences = list(counts.axes["licence"]) or [about.licence] * bool(about.licence)
+    loaded = {name: _with_rows(files) for name, files in configs.items()}
     matter = front_matter(
         about.title,
-        configs,
+        loaded,
         rows=counts.rows,
         languages=[language for language, _ in counts.axes["language"].most_common()],
         licences=licences,
@@ -53,7 +55,7 @@ def write_card(directory: str | Path, about: CardAbout, *, found: Statistics | N
         "What is in it": _contents(found, pictures),
         "Columns": _columns(configs, about),
         "Quality": quality(about, counts),
-        "Splits and loading": _loading(configs, found),
+        "Splits and loading": _loading(configs, loaded, found),
         "Provenance": provenance(counts),
         "Known limits": ["\n".join(f"- {sentence}" for sentence in known_limits(about, counts))],
         "Licence": [_licence(licences)],
@@ -91,13 +93,20 @@ def _columns(configs: Mapping[str, Files], about: CardAbout) -> list[str]:
     return parts
 
 
-def _loading(configs: Mapping[str, Files], found: Statistics) -> list[str]:
+def _with_rows(files: Files) -> Files:
+    """Without the splits that have no row, which `datasets` cannot load; all of them where none has."""
+    held = {split: pattern for split, pattern in files.patterns.items() if any(map(count_rows, files.paths[split]))}
+    return replace(files, patterns=held or files.patterns)
+
+
+def _loading(configs: Mapping[str, Files], loaded: Mapping[str, Files], found: Statistics) -> list[str]:
     rows = tuple(
         (Marked(f"`{name or DEFAULT_CONFIG}`"), split, sum(map(count_rows, paths)), Marked(f"`{files.patterns[split]}`"))
         for name, files in configs.items()
         for split, paths in files.paths.items()
     )
-    splits = {name: next(iter(files.patterns)) for name, files in configs.items()}
+    splits = {name: next(iter(files.patterns)) for name, files in loaded.items()}
+    is_cut = any(loaded[name].patterns != files.patterns for name, files in configs.items())
     first, *others = configs
     lines = [
         "from datasets import load_dataset",
@@ -108,6 +117,7 @@ def _loading(configs: Mapping[str, Files], found: Statistics) -> list[str]:
     return [
         markdown(Table("", ("configuration", "split", "rows", "files"), rows)),
         "```python\n" + "\n".join(lines) + "\n```",
+        "`datasets` cannot load a split without rows, so the configurations above leave such splits out." if is_cut else "",
         _shared_tasks(found),
     ]
 
@@ -122,4 +132,4 @@ def _shared_tasks(found: Statistics) -> str:
 
 
 def _licence(licences: list[str]) -> str:
-    return f"{' and '.join(sorted(licences))}." if licences else "Nobody said. Ask whoever made it before you use it."
+    return f"{escaped(' and '.join(sorted(licences)))}." if licences else "Nobody said. Ask whoever made it before you use it."

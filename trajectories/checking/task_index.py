@@ -1,6 +1,6 @@
 """Finds tasks by id in their shards, so that no process ever holds all of them.
 
-The index is three sorted columns of numbers, which Ray's object store shares between workers without copies.
+The index is two sorted columns of numbers, sixteen bytes a task, which Ray's object store shares between workers without copies.
 """
 
 import hashlib
@@ -26,33 +26,31 @@ __all__ = ["TaskIndex"]
 class TaskIndex:
     """Where the task of each id is stored."""
 
-    paths: tuple[str, ...]
+    groups: tuple[tuple[str, int], ...]
+    """Path and row group."""
     words: NDArray[np.uint64]
     """Of each id, sorted; ids with equal words are told apart when they are read."""
-    places: NDArray[np.int64]
-    """Shape (tasks, 3): path, row group, row in it."""
+    places: NDArray[np.uint64]
+    """Of each id, the number among `groups`, and in the lower 32 bits the row in the group."""
 
     @staticmethod
     def of(directory: Path) -> "TaskIndex":
         """The index of all splits of a data set of tasks; what cannot be read has no task."""
-        words: list[int] = []
-        places: list[tuple[int, int, int]] = []
-        paths = [path for split in split_names(directory) for path in shards(directory, split)]
-        for number, path in enumerate(paths):
+        groups: list[tuple[str, int]] = []
+        words, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+        for path in (path for split in split_names(directory) for path in shards(directory, split)):
             try:
-                with pq.ParquetFile(path) as file:
+                with pq.ParquetFile(path, page_checksum_verification=True) as file:
                     for group in range(file.num_row_groups):
                         ids = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
-                        words += [_word(task_id) for task_id in ids]
-                        places += [(number, group, row) for row in range(len(ids))]
+                        words.append(np.fromiter(map(_word, ids), np.uint64, len(ids)))
+                        places.append(np.arange(len(ids), dtype=np.uint64) + np.uint64(len(groups) << 32))
+                        groups.append((str(path), group))
             except (pa.ArrowException, OSError, KeyError):
                 continue  # the checks of files and columns say so
-        order = np.argsort(np.array(words, dtype=np.uint64), kind="stable")
-        return TaskIndex(
-            tuple(map(str, paths)),
-            np.array(words, dtype=np.uint64)[order],
-            np.array(places, dtype=np.int64).reshape(-1, 3)[order],
-        )
+        whole = np.concatenate(words)
+        order = np.argsort(whole, kind="stable")
+        return TaskIndex(tuple(groups), whole[order], np.concatenate(places)[order])
 
     def __len__(self) -> int:
         return len(self.words)
@@ -60,15 +58,15 @@ class TaskIndex:
     def rows(self, ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
         """The rows of those ids that have a task; of tasks that are stored twice the first."""
         wanted = {task_id for task_id in ids if isinstance(task_id, str)}
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        groups: dict[int, list[int]] = defaultdict(list)
         for task_id in sorted(wanted):
             word = np.uint64(_word(task_id))
             for place in range(np.searchsorted(self.words, word, "left"), np.searchsorted(self.words, word, "right")):
-                path, group, number = (int(value) for value in self.places[place])
-                groups[path, group].append(number)
+                group, number = divmod(int(self.places[place]), 2**32)
+                groups[group].append(number)
         found: dict[str, dict[str, Any]] = {}
-        for (path, group), numbers in sorted(groups.items()):
-            for row in _read(self.paths[path], group, sorted(numbers)):
+        for group, numbers in sorted(groups.items()):
+            for row in _read(*self.groups[group], sorted(set(numbers))):
                 if row["id"] in wanted:
                     found.setdefault(row["id"], row)
         return found
@@ -76,8 +74,8 @@ class TaskIndex:
 
 def _read(path: str, group: int, numbers: list[int]) -> list[dict[str, Any]]:
     try:
-        with pq.ParquetFile(path) as file:
-            batch = file.read_row_group(group).take(numbers).combine_chunks().to_batches()[0]
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            batch = file.read_row_group(group, use_threads=False).take(numbers).combine_chunks().to_batches()[0]
             plain = plain_columns(file.schema_arrow, TASK_SCHEMA)
     except (pa.ArrowException, OSError, KeyError):
         return []  # the checks of files and columns say so

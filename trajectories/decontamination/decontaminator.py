@@ -154,11 +154,14 @@ class Decontaminator:
         texts = self._texts["prompt"]
         if not prompt or not texts.index.num_grams:
             return None
-        if prompt not in self._prompts:
-            if len(self._prompts) >= _MOST_PROMPTS:
-                self._prompts.clear()
-            self._prompts[prompt] = self._by_share("verbatim", texts, self._reader.read([prompt])["exact"].words)
-        return self._prompts[prompt]
+        try:
+            return self._prompts[prompt]  # at once: another thread may clear it
+        except KeyError:
+            pass
+        if len(self._prompts) >= _MOST_PROMPTS:
+            self._prompts.clear()
+        self._prompts[prompt] = leak = self._by_share("verbatim", texts, self._reader.read([prompt])["exact"].words)
+        return leak
 
     def _same_calls(self, row: _Row) -> Leak | None:
         for calls in row.dialogues:

@@ -65,11 +65,14 @@ class ToolIndex:
         if not self._sets:
             return None
         signatures = tuple(map(signature_of, tools))
-        if signatures not in self._matches:
-            if len(self._matches) >= _MOST_REMEMBERED:
-                self._matches.clear()
-            self._matches[signatures] = self._best(signatures)
-        return self._matches[signatures]
+        try:
+            return self._matches[signatures]  # at once: another thread may clear it
+        except KeyError:
+            pass
+        if len(self._matches) >= _MOST_REMEMBERED:
+            self._matches.clear()
+        self._matches[signatures] = match = self._best(signatures)
+        return match
 
     def _best(self, signatures: Sequence[ToolSignature]) -> ToolMatch | None:
         same = {number: tool.name for tool in signatures for number in self._same_as(_features(tool))}

@@ -4,12 +4,13 @@ The documented name of every column stands in the format's own docstring. What a
 """
 
 from trajectories.formats import native, nemo_gym, openai, skyrl, trl_preference, trl_prompt, trl_sft, verl
-from trajectories.formats.format import Format, Group, Keep, Made, Row, UnsayableError, standing
+from trajectories.formats.format import STANDING_COLUMNS, Format, Group, Keep, Made, Row, UnsayableError, standing
 from trajectories.formats.selection import Selection, Where
 from trajectories.formats.settings import FormatSettings
 
 __all__ = [
-    "FORMATS", "Format", "FormatSettings", "Group", "Keep", "Made", "Row", "Selection", "UnsayableError", "Where", "standing",
+    "FORMATS", "STANDING_COLUMNS", "Format", "FormatSettings", "Group", "Keep", "Made", "Row", "Selection", "UnsayableError",
+    "Where", "standing",
 ]  # fmt: skip
 
 FORMATS: dict[str, Format] = {

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from trajectories.formats.settings import FormatSettings
 
-__all__ = ["Format", "Group", "Keep", "Made", "Row", "Standing", "UnsayableError", "standing"]
+__all__ = ["STANDING_COLUMNS", "Format", "Group", "Keep", "Made", "Row", "Standing", "UnsayableError", "standing"]
 
 Row = Mapping[str, Any]
 """A source row, of the columns that the format asked for. `messages` and `tools` are lists of `JsonText`."""
@@ -78,11 +78,22 @@ class Format:
         return "jsonl" if self.typed is None and self.text is None else "parquet"
 
 
+STANDING_COLUMNS = ("reward", "reward_valid", "reward_detail", "verdicts", "metadata")
+"""That `standing` reads."""
+
+
 def standing(row: Row) -> Standing:
-    """Whether a dialogue solved its task: by the `pass` component, or without one by a reward of 1 or more."""
+    """A pass solved its task (by the `pass` component, or without one by a reward of 1 or more), and nobody speaks against it:
+    no other label, and no failed verdict. In a row that is labelled a pass, the judge's rubric does not insist on what failed."""
     if row["reward_valid"] is None:
         return "unjudged"
     if not row["reward_valid"]:
         return "fault"
-    passed = json.loads(row["reward_detail"])["components"].get("pass")
-    return "pass" if (passed if passed is not None else row["reward"]) >= 1.0 else "failure"
+    solved = json.loads(row["reward_detail"])["components"].get("pass")
+    if (solved if solved is not None else row["reward"]) < 1.0:
+        return "failure"
+    about = row["metadata"]
+    label = (json.loads(about) if isinstance(about, str) else about or {}).get("label")
+    failed = {verdict["judge"] for verdict in row["verdicts"] or () if verdict["verdict"] == "fail"}
+    against = failed & {"rubric", "rules"} if label == "pass" else failed
+    return "failure" if against or label not in (None, "pass") else "pass"

@@ -10,8 +10,11 @@ from trajectories.json_text import JsonText
 __all__ = ["opening", "plain_opening", "role_of"]
 
 
-def opening(messages: Sequence[JsonText]) -> list[dict[str, Any]]:
+def opening(messages: Sequence[JsonText], row: int = 0) -> list[dict[str, Any]]:
     """The messages before the first assistant message.
+
+    Args:
+        row: which of the group's rows has them, for errors.
 
     Raises:
         UnsayableError: there are none, or they end with a role that asks for no answer.
@@ -23,7 +26,7 @@ def opening(messages: Sequence[JsonText]) -> list[dict[str, Any]]:
         prompt.append(message)
     if not prompt or prompt[-1]["role"] not in ("user", "tool"):
         last = prompt[-1]["role"] if prompt else "nothing"
-        raise UnsayableError(f"the first assistant message follows {last}; a prompt ends with the user's message")
+        raise UnsayableError(f"the first assistant message follows {last}; a prompt ends with the user's message", row)
     return prompt
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trajectories.formats.format import Keep, standing
+from trajectories.formats.format import STANDING_COLUMNS, Keep, standing
 from trajectories.formats.prompts import role_of
 
 __all__ = ["Selection", "Where"]
@@ -68,9 +68,8 @@ class Selection:
         """Per row of a batch of dialogues: None, or why it is left out (``failed``, ``where.worlds``, ...)."""
         found: list[str | None] = [None] * batch.num_rows
         if self.keep != "all":
-            columns = ["reward", "reward_valid", "reward_detail"]
             wanted = "pass" if self.keep == "passes" else "failure"
-            for row, values in enumerate(batch.select(columns).to_pylist()):
+            for row, values in enumerate(batch.select(list(STANDING_COLUMNS)).to_pylist()):
                 found[row] = None if (name := standing(values)) == wanted else _LEFT_OUT[name]
         for row, condition in self._unmet(batch):
             found[row] = found[row] or f"where.{condition}"

@@ -8,9 +8,8 @@ Arrow types, which every version of `datasets` reads.
 import pyarrow as pa
 
 from trajectories.formats.format import Format, Group, Made
-from trajectories.formats.prompts import plain_opening
 from trajectories.formats.settings import FormatSettings
-from trajectories.formats.verl import PROMPT, data_source, ground_truth, tools_text
+from trajectories.formats.verl import PROMPT, data_source, ground_truth, text_prompt, tools_text
 
 __all__ = ["FORMAT"]
 
@@ -39,7 +38,7 @@ def _make(group: Group, settings: FormatSettings) -> Made:
         rows=[
             {
                 "data_source": data_source(row["world"], settings),
-                "prompt": plain_opening(row["messages"]),
+                "prompt": text_prompt(row),
                 "env_class": settings.skyrl.env_class,
                 "reward_spec": {"method": "rule", "ground_truth": ground_truth(group)},
                 "extra_info": {

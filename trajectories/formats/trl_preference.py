@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from trajectories.formats.arguments import with_object_arguments
-from trajectories.formats.format import Format, Group, Made, Row, standing
+from trajectories.formats.format import STANDING_COLUMNS, Format, Group, Made, Row, standing
 from trajectories.formats.prompts import opening, role_of
 from trajectories.formats.settings import FormatSettings
 from trajectories.json_text import JsonText
@@ -60,7 +60,7 @@ def _pairs(rows: Sequence[Row], passes: Sequence[int], failures: Sequence[int]) 
         ]
         if partners:
             shared, index = max(partners)
-            if shared >= len(opening(rows[failure]["messages"])):
+            if shared >= len(opening(rows[failure]["messages"], failure)):
                 pairs.append((-index, failure, shared))
     return pairs
 
@@ -74,7 +74,7 @@ def _row(
     rows: Sequence[Row], chosen: int, rejected: int, shared: int, settings: FormatSettings
 ) -> dict[str, object]:
     good, bad = rows[chosen]["messages"], rows[rejected]["messages"]
-    start = len(opening(good))
+    start = len(opening(good, chosen))
     if settings.preference.prompt == "shared":
         turns = [at for at in range(start, min(shared + 1, len(good), len(bad))) if role_of(good[at]) == "assistant"]
         start = max((at for at in turns if role_of(bad[at]) == "assistant"), default=start)
@@ -95,7 +95,7 @@ def _row(
 FORMAT = Format(
     name="trl_preference",
     make=_make,
-    columns=("id", "task_id", "messages", "tools", "reward", "reward_valid", "reward_detail"),
+    columns=("id", "task_id", "messages", "tools", *STANDING_COLUMNS),
     typed=SCHEMA,
     per="task",
     most=lambda settings: settings.preference.rollouts,

@@ -16,12 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from trajectories.formats.format import Format, Group, Made
+from trajectories.formats.format import Format, Group, Made, Row, UnsayableError
 from trajectories.formats.prompts import plain_opening
 from trajectories.formats.settings import FormatSettings
 from trajectories.json_text import plain_json_text
 
-__all__ = ["FORMAT", "PROMPT", "data_source", "ground_truth", "tools_text"]
+__all__ = ["FORMAT", "PROMPT", "data_source", "ground_truth", "text_prompt", "tools_text"]
 
 PROMPT = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 _PLAIN_INFO = pa.struct(
@@ -59,6 +59,21 @@ def ground_truth(group: Group) -> str:
     return plain_json_text(group.task)
 
 
+def text_prompt(row: Row) -> list[dict[str, str]]:
+    """The prompt, for `PROMPT`.
+
+    Raises:
+        UnsayableError: as `plain_opening`, or no column of text can hold a message.
+    """
+    prompt = plain_opening(row["messages"])
+    for message in prompt:
+        try:
+            message["content"].encode()
+        except UnicodeEncodeError as error:
+            raise UnsayableError(f"a {message['role']} message of the prompt holds half of a surrogate pair") from error
+    return prompt
+
+
 def tools_text(group: Group) -> str:
     """The tools list as one JSON text."""
     return f"[{','.join(group.rows[0]['tools'])}]"
@@ -66,7 +81,7 @@ def tools_text(group: Group) -> str:
 
 def _make(group: Group, settings: FormatSettings) -> Made:
     row = group.rows[0]
-    prompt = plain_opening(row["messages"])
+    prompt = text_prompt(row)
     info: dict[str, Any] = {
         "split": group.split,
         "index": group.number,

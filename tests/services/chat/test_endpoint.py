@@ -182,6 +182,16 @@ async def test_a_reply_that_was_cut_filtered_or_refused_is_no_json() -> None:
         assert (await error_of(handler)).kind == kind
 
 
+async def test_a_refusal_that_no_file_can_hold_is_told_all_the_same() -> None:
+    body = json.dumps(completion({"content": None, "refusal": "no \ud800"}))  # an escape, as any endpoint may send it
+
+    async def handler(request: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    error = await error_of(handler)
+    assert error.kind == "declined" and error.message.encode().decode().endswith("no answer: no ?")
+
+
 async def test_text_that_no_wire_can_carry_is_refused_here() -> None:
     async def handler(request: Request) -> Response:
         return JSONResponse(completion())
@@ -323,6 +333,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str, 
         ({"base_url": "127.0.0.1:8000"}, "chat.base_url is a URL"),
         ({"base_url": "file:///etc/passwd"}, "chat.base_url is a URL"),
         ({"base_url": "http://me:pass@host/v1"}, "chat.base_url holds a name or password"),
+        ({"base_url": "http://host/v1?key=secret"}, "chat.base_url holds a query"),
         ({"model": ""}, "chat.model is empty"),
         ({"timeout_seconds": 0}, "chat.timeout_seconds is above 0"),
         ({"timeout_seconds": float("nan")}, "chat.timeout_seconds is above 0"),

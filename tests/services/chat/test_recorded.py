@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat import ChatError, ChatModel, ChatReply, RecordedChatModel, ScriptedChatModel, StoreError, Usage
+from services.chat import (
+    ChatError,
+    ChatModel,
+    ChatReply,
+    RecordedChatModel,
+    ScriptedChatModel,
+    StoreError,
+    Usage,
+    ask_until,
+)  # fmt: skip
 from trajectories.messages import Message, ToolCall
 
 
@@ -62,6 +71,29 @@ def test_half_of_the_json_that_was_asked_for_is_an_error_and_not_recorded(tmp_pa
     with pytest.raises(ChatError, match="cut off"):
         asyncio.run(model.complete(asked, response_schema={}))
     assert asyncio.run(model.complete(asked, response_schema={})) == whole
+
+
+def test_who_went_on_from_an_error_replays_to_the_same_end(tmp_path: Path):
+    """A replay that lacked the error would end in another: the caller would not come to its second question."""
+    cut, good = ChatReply(Message("assistant", '{"a'), "length"), ChatReply(Message("assistant", "7"))
+    for number, first in enumerate((cut, *(ChatError(kind, "no") for kind in ("declined", "refused", "malformed")))):
+
+        def asked(model: ChatModel) -> str:
+            asking = ask_until(
+                model,
+                [Message("user", "A number?")],
+                lambda reply: reply.message.content,
+                attempts=2,
+                seed=lambda attempt: attempt,
+                response_schema={},
+                spoilt=("declined", "refused", "malformed", "truncated"),
+            )
+            return asyncio.run(asking)
+
+        path = tmp_path / str(number)
+        assert asked(RecordedChatModel(path, ScriptedChatModel([first, good]))) == asked(RecordedChatModel(path)) == "7"
+        again = RecordedChatModel(path, ScriptedChatModel([ChatReply(Message("assistant", "8"))]))
+        assert asked(again) == asked(RecordedChatModel(path)) == "8", "a run that goes on asks again, and that stands"
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path):

@@ -142,6 +142,18 @@ def test_an_empty_data_set_has_a_card_that_says_so(tmp_path: Path) -> None:
     assert yaml.safe_load(text.split("---")[1])["size_categories"] == ["n<1K"]
 
 
+def test_a_licence_is_text_and_labels_other_than_pass_are_told(tmp_path: Path) -> None:
+    first = samples.trajectory(0)
+    evil = replace(first.provenance, licence="[MIT](http://evil) <b>")
+    labelled = [
+        samples.trajectory(n, provenance=evil, metadata={**first.metadata, "label": label})
+        for n, label in enumerate(("pass", "near_miss"))
+    ]
+    text = write_card(samples.write(tmp_path, labelled), CardAbout(title="Labelled")).read_text()
+    assert "\n\\[MIT\\](http://evil) \\<b>." in text
+    assert "whose `metadata.label` is `pass`" in text and "| near\\_miss | 1 | 50.0 % |" in text
+
+
 def test_what_rows_hold_stays_in_its_cell(tmp_path: Path) -> None:
     evil = "a|b\n\n# Owned <script>alert(1)</script> `x` \u202e $\\frac12$ \ud800"
     about = {**samples.trajectory(0).metadata, "persona": evil, "tags": [evil, "act"]}

@@ -2,13 +2,17 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from tests.trajectories.formats.cases import answer, call, dialogue, group, played
-from trajectories.formats import FORMATS, FormatSettings, standing
+from trajectories.codec import TRAJECTORY_SCHEMA, to_row
+from trajectories.columns import to_batch
+from trajectories.formats import FORMATS, FormatSettings, Selection, standing
 from trajectories.formats.settings import PreferenceSettings
 from trajectories.messages import Message, ToolSpec
+from trajectories.trajectory import Verdict
 
 OPENING = (Message("system", "Help."), Message("user", "Cancel order 204."))
 LOOK = (call('{"order_id":"204"}'), answer('{"status":"new"}'))
@@ -66,6 +70,35 @@ def test_a_fault_is_never_rejected():
     good, fault = dialogue(*OPENING, DONE), dialogue(*OPENING, Message("assistant", "?"), passed=None, number=1)
     made = make(group(good, fault), settings())
     assert made.rows == [] and made.dropped == {"fault": 1, "unpaired": 1}
+
+
+RULE = Verdict("rules", "repeated_call", "fail")
+LIKED, DISLIKED = Verdict("a model", "polite", "pass"), Verdict("a model", "polite", "fail")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "about", "stands"),
+    [
+        ((), {}, "pass"),
+        ((LIKED,), {"label": "pass"}, "pass"),
+        ((LIKED, DISLIKED), {"label": "pass"}, "pass"),  # the judge passed it all the same
+        ((LIKED, DISLIKED), {}, "failure"),
+        ((RULE,), {}, "failure"),
+        ((RULE,), {"label": "pass"}, "failure"),
+        ((Verdict("rubric", "state", "fail"),), {"label": "pass"}, "failure"),
+        ((DISLIKED,), {"label": "near_miss"}, "failure"),
+        ((), {"label": "failure"}, "failure"),
+        ((Verdict("a model", "polite", "not_applicable"),), {}, "pass"),
+    ],
+)
+def test_who_solved_the_task_and_is_spoken_against_is_no_pass(verdicts, about, stands):
+    solved = replace(dialogue(*OPENING, DONE, number=0), verdicts=verdicts, metadata=about)
+    assert standing(group(solved).rows[0]) == stands
+    batch = to_batch([to_row(solved)], TRAJECTORY_SCHEMA)
+    for keep, kept in (("passes", "pass"), ("failures", "failure")):
+        assert (Selection(keep).reasons(batch) == [None]) is (stands == kept)
+    other = dialogue(*OPENING, Message("assistant", "No."), passed=False, number=1)
+    assert [row["chosen_id"] for row in make(group(solved, other), settings()).rows] == ["task-0"] * (stands == "pass")
 
 
 def test_other_tools_or_another_opening_make_no_pair():
