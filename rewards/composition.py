@@ -51,7 +51,8 @@ class CompositeReward:
     """Scores outcomes: ``pass_weight * pass - malformed_penalty * malformed - length_penalty * excess``.
 
     ``excess`` is ``max(0, policy tokens - length_budget) / length_budget``. Components of the reward: ``pass`` (the
-    verdict, 0 or 1), ``malformed`` and ``length`` (what they took off, at most 0; only where their weight is above 0),
+    verdict, 0 or 1), ``malformed`` and ``length`` (what they took off, at most 0; only where their weight is above 0, and
+    ``length`` only where there are tokens),
     and every criterion of the verifier as ``criterion/<name>``.
     """
 
@@ -86,6 +87,7 @@ class CompositeReward:
                 raise ValueError(
                     "rewards.length_penalty counts tokens: score(task, outcome, trajectory) needs the trajectory"
                 )
-            excess = max(0, trajectory.num_policy_tokens - config.length_budget) / config.length_budget
-            penalties["length"] = 0.0 - config.length_penalty * excess
+            if trajectory.segments:  # a dialogue that nobody tokenised has no length to speak of
+                excess = max(0, trajectory.num_policy_tokens - config.length_budget) / config.length_budget
+                penalties["length"] = 0.0 - config.length_penalty * excess
         return penalties
