@@ -474,7 +474,7 @@ def test_a_benchmark_that_is_none_is_named(orrery, made: Made, tmp_path: Path) -
     assert other.status == 2 and "bench.json" in other.error and "Traceback" not in other.error
 
 
-@pytest.mark.slow
+@pytest.mark.planted
 @pytest.mark.timeout(3600)
 def test_twenty_of_every_kind_are_found_among_ten_thousand_rows_and_nothing_else(cluster: None, tmp_path: Path) -> None:
     content, tokenizer = make({"train": 9000, "held_out": 1000}, tmp_path)

@@ -26,7 +26,7 @@ STYLES = ("plain", "polite", "terse", "chatty", "formal", "anxious", "impatient"
 
 @functools.cache
 def ten_thousand() -> tuple[tuple[Task, Trajectory], ...]:
-    """What the slow tests share; minutes to make."""
+    """What the planted tests share; minutes to make."""
     return tuple(rows(10_000))
 
 

@@ -78,7 +78,7 @@ def test_planted_leaks_are_found_and_nothing_else(tmp_path: Path) -> None:
     assert_exact(run(tmp_path, islice(cycle(list(rows(40))), 240), 600, 20))
 
 
-@pytest.mark.slow
+@pytest.mark.planted
 @pytest.mark.timeout(1800)
 def test_ten_thousand_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run(tmp_path, ten_thousand(), 2000, 200)

@@ -142,7 +142,7 @@ def test_planted_overlaps_are_found_and_nothing_else() -> None:
     assert "task       8/8" in plant(list(rows(100, seed=5)), 8)
 
 
-@pytest.mark.slow
+@pytest.mark.planted
 @pytest.mark.timeout(1800)
 def test_ten_thousand_rows_in_two_splits(capsys: pytest.CaptureFixture[str]) -> None:
     report = plant(ten_thousand(), 200)

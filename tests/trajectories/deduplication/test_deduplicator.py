@@ -143,7 +143,7 @@ def test_tables_that_grew_find_everything_and_cost_what_they_say(config: DedupCo
         assert [deduplicator.add(row, -1) for row in again] == [Duplicate("structural", number) for number in range(len(again))]
 
 
-@pytest.mark.slow
+@pytest.mark.planted
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("count", [100_000, 1_000_000])
 def test_a_million_rows_cost_what_is_said(count: int) -> None:

@@ -93,7 +93,7 @@ def test_structures_are_those_of_an_independent_walk(few: list[Row]) -> None:
     one_of_each_structure_is_kept(few)
 
 
-@pytest.mark.slow
+@pytest.mark.planted
 @pytest.mark.timeout(1800)
 def test_ten_thousand_rows(many: list[Row]) -> None:
     assert len(many) == 10_000
