@@ -31,7 +31,7 @@ __all__ = ["ExportBenchmark", "measure"]
 class ExportBenchmark:
     dialogues: int = 512
     """Different dialogues; rows are these over and over, each with an id of its own."""
-    rows: int = 16384
+    rows: int = 65536
     """Rows of the data set."""
     rows_per_shard: int = 4096
 

@@ -114,6 +114,8 @@ def _turns(messages: Sequence[Wire], outcome: Outcome | None) -> Iterator[str]:
             yield f"message {number}: a system prompt within the dialogue"
         elif number and messages[number - 1]["role"] == role:
             yield f"message {number}: {role} speaks twice"
+        elif number == 1 and role == "assistant":
+            yield "message 1: the assistant speaks before the user"
         for call in message.get("tool_calls") or ():
             if call["id"] in seen:
                 yield f"message {number}: the call id {call['id']} was used before"
