@@ -64,7 +64,8 @@ class Verdict:
     """What one judge says of one criterion."""
 
     judge: str
-    """``rubric`` for the program that checks the task's rubric, ``rules`` for rule filters, else the judge model's name."""
+    """``rubric`` for the program that checks the task's rubric, ``rules`` for rule filters, ``scripted`` for the judge that needs
+    no model, else the judge model's name."""
     criterion: str
     verdict: Literal["pass", "fail", "not_applicable"]
     reasons: str = ""

@@ -108,5 +108,7 @@ def test_the_scripted_judge_needs_no_model(orrery: Any, monkeypatch: pytest.Monk
     rows = list(read("x"))
     assert rows and all(any(verdict["judge"] == "scripted" for verdict in row["verdicts"]) for row in rows)
     assert all(row["models"] == {} for row in rows)  # no model took part
+    checked = orrery("validate", "dataset=x", "out=checked")
+    assert checked.status == 0, checked.error
     refused = orrery("synthesize", "judge.scripted=true", "judge.model.file=y", "out=z")
     assert refused.status == 2 and "leave out judge.model" in refused.error and not Path("z").exists()

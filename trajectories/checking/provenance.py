@@ -10,7 +10,7 @@ __all__ = ["certificate_problems", "provenance_problems"]
 
 _PROGRAMS: Final = ("oracle", "teacher")
 """Policies that are no models."""
-_JUDGES: Final = ("rubric", "rules")
+_JUDGES: Final = ("rubric", "rules", "scripted")
 """Judges that are no models."""
 
 
