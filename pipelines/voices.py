@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.models import RoleModel, check_model, open_model
-from simulators.users import AnyVoice
 from simulators.users.spoken import SpokenConfig, SpokenVoice
 
 __all__ = ["UserVoice", "check_voice", "open_voice"]
@@ -19,7 +18,7 @@ class UserVoice(RoleModel):
     """How the model is asked for words."""
 
 
-def open_voice(config: UserVoice, directory: Path) -> AnyVoice | None:
+def open_voice(config: UserVoice, directory: Path) -> SpokenVoice | None:
     """The voice, whose replies are kept in ``models/voice.sqlite``; None for the built-in one."""
     model = open_model("voice", config, directory)
     return None if model is None else SpokenVoice(model, config.spoken)

@@ -141,11 +141,9 @@ class Band:
 def open_crew(config: "Synthesize", directory: Path) -> Crew:
     """Everybody, with the records of what models say under `directory`."""
     policy = open_model("policy", config.policy.chat.model, directory) if config.policy.kind == "chat" else None
-    user = open_model("voice", config.voice, directory)
     judge = scripted_judge() if config.judge.scripted else open_model("judge", config.judge.model, directory)
     return Crew(
         voice=open_voice(config.voice, directory),
-        user=user.name if user is not None else None,
         policy=policy,
         judge=Judge(judge, config.judge.rubric) if judge is not None else None,
         decontaminator=_decontaminator(config),

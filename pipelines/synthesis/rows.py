@@ -20,7 +20,7 @@ from rewards.verdicts import rubric_verdicts
 from rewards.verifiers import verifier_for
 from services.chat import ChatModel, wait_for
 from simulators.synthesis import about, converse, demonstrate
-from simulators.users import AnyVoice
+from simulators.users.spoken import SpokenVoice
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, to_row
 from trajectories.columns import to_batch
 from trajectories.decontamination import Decontaminator
@@ -42,9 +42,7 @@ Played = tuple[int, Task, Sequence[Trajectory]]
 class Crew:
     """Who takes part besides programs; None for those who do not."""
 
-    voice: AnyVoice | None = None
-    user: str | None = None
-    """Name of the model behind `voice`."""
+    voice: SpokenVoice | None = None
     policy: ChatModel | None = None
     judge: Judge | None = None
     decontaminator: Decontaminator | None = None
@@ -146,8 +144,8 @@ def _judge(
     entry = Entry(number, trajectory.rollout, trajectory.id, task.id, None, None, None, blame)
     verdicts = (*rubric_verdicts(reward), *rule_verdicts(trajectory, task, config.filters))
     models = dict(trajectory.provenance.models)
-    if crew.user is not None and sum(message.role == "user" for message in trajectory.messages) > 1:
-        models["user"] = crew.user  # the opening is the task's own
+    if crew.voice is not None and sum(message.role == "user" for message in trajectory.messages) > 1:
+        models["user"] = crew.voice.name  # the opening is the task's own
     is_disliked = False
     if not reward.valid:
         entry.reason = f"fault:{outcome.faults[0].source if outcome.faults else 'infrastructure'}"

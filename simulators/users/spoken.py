@@ -76,6 +76,8 @@ class SpokenVoice:
 
     def __init__(self, model: ChatModel, config: SpokenConfig | None = None) -> None:
         self._model, self._config = model, config or SpokenConfig()
+        self.name = model.name
+        """Of the model that finds the words."""
 
     def listening(self, task: Task, dialogue: Sequence[Message]) -> Voice:
         def speak(decision: Decision, persona: Persona, rng: random.Random) -> str:

@@ -50,6 +50,10 @@ def test_an_engine_plays_and_its_record_gives_the_same_rows_without_it(garbage: 
         assert trajectory.id == f"{trajectory.task_id}-{trajectory.rollout}"
         assert trajectory.metadata["policy"] == "engine" and "garbage" in trajectory.provenance.models["policy"]
         assert trajectory.metadata["counted"] and trajectory.metadata["label"] in ("near_miss", "failure")
+    command = [ORRERY, "validate", "dataset=live", f"tokens.path={garbage}", "out=checked"]
+    checked = subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert checked.returncode == 0, checked.stdout
+    assert json.loads((tmp_path / "checked/summary.json").read_text())["checks"]["tokens"]["looked_at"] == live["rows"]
     replayed = synthesize("replayed", f"policy.engine.file={tmp_path / 'live/completions.sqlite'}")
     assert replayed["dataset_digest"] == live["dataset_digest"]
 
