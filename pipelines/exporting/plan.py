@@ -77,8 +77,6 @@ def export(
     suffix: Literal["parquet", "jsonl"] = "jsonl" if job.schema is LINES else "parquet"
     outputs = {split: _Growing(Output(directory, split, suffix), rows_per_shard, job.schema) for split in splits}
     journal = _Journal(directory / ".writing" / "units.jsonl", digest)
-    hands = _Hands(workers)
-    job_there, tasks_there = hands.put(job), hands.put(tasks)
     reached = Counter[str]()
     done: list[Counts] = []
     for counts in journal.known:  # units that lie wholly in sealed shards
@@ -91,17 +89,18 @@ def export(
     first = len(done)
     phase.start_from(sum(counts.read for counts in done))
     units = range(first, len(job.unit_names))
-    for counts, tables in hands.map(_converted, ((job_there, index, tasks_there, splits) for index in units), len(splits)):
-        for split, table in zip(splits, tables, strict=True):
-            rows = counts.rows.get(split, 0)
-            outputs[split].extend(table, max(0, outputs[split].safe - reached[split]), rows, hands)
-            reached[split] += rows
-        journal.append(counts)
-        done.append(counts)
-        phase.advance(counts.read)
-    for output in outputs.values():
-        output.finish(hands)
-    hands.finish()
+    with _Hands(workers) as hands:
+        job_there, tasks_there = hands.put(job), hands.put(tasks)
+        for counts, tables in hands.map(_converted, ((job_there, index, tasks_there, splits) for index in units), len(splits)):
+            for split, table in zip(splits, tables, strict=True):
+                rows = counts.rows.get(split, 0)
+                outputs[split].extend(table, max(0, outputs[split].safe - reached[split]), rows, hands)
+                reached[split] += rows
+            journal.append(counts)
+            done.append(counts)
+            phase.advance(counts.read)
+        for output in outputs.values():
+            output.finish(hands)
     manifests = {split: outputs[split].layout.close(rows_per_shard, job.schema.names) for split in splits}
     journal.remove()
     return Exported(
@@ -170,6 +169,21 @@ class _Hands:
         self._threads = ThreadPoolExecutor(_WRITERS) if workers == 1 else None
         self._writing: deque[Any] = deque()
 
+    def __enter__(self) -> "_Hands":
+        return self
+
+    def __exit__(self, kind: object, failure: BaseException | None, traceback: object) -> None:
+        """Nobody writes any more, whether the work is done or one of the writers failed; the first failure is told."""
+        while self._writing:
+            try:
+                self._wait()
+            except Exception as error:
+                failure = failure or error
+        if self._threads is not None:
+            self._threads.shutdown()
+        if kind is None and failure is not None:
+            raise failure
+
     def put(self, value: Any) -> Any:
         return ray.put(value) if self._workers > 1 else value
 
@@ -208,10 +222,6 @@ class _Hands:
             self._writing.append(ray.remote(num_cpus=1)(work).remote(*arguments))
         else:
             self._writing.append(self._threads.submit(work, *arguments))
-
-    def finish(self) -> None:
-        while self._writing:
-            self._wait()
 
     def _wait(self) -> None:
         oldest = self._writing.popleft()

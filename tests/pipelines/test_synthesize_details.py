@@ -100,11 +100,11 @@ def test_dialogues_side_by_side_are_those_of_one_after_the_other() -> None:
 def test_the_model_that_spoke_for_the_user_is_named_where_it_spoke() -> None:
     speaking = SpokenVoice(ScriptedChatModel(lambda request: Message("assistant", plainly(request))))
     config = Synthesize(count=12, keep="all", tasks=TaskStream(families=("ask", "act"), worlds=("order_desk",)))
-    chunk = make_chunk(config, Crew(voice=speaking, user="small at home"), range(12))
+    chunk = make_chunk(config, Crew(voice=speaking), range(12))
     rows = list(from_batch(chunk.rows))
     spoke = [[message["role"] for message in row["messages"]].count("user") > 1 for row in rows]
     assert any(spoke) and not all(spoke)
-    assert [row["models"] for row in rows] == [{"user": "small at home"} if spoken else {} for spoken in spoke]
+    assert [row["models"] for row in rows] == [{"user": "scripted"} if spoken else {} for spoken in spoke]
 
 
 def plainly(request: ChatRequest) -> str:
