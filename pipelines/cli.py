@@ -31,7 +31,7 @@ from pipelines.structured import build, nearest, plain
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = (
-    "quickstart", "evolve", "validate", "inspect", "synthesize", "export", "sft", "train", "evaluate", "controls", "bench",
+    "quickstart", "evolve", "gym", "validate", "inspect", "synthesize", "export", "sft", "train", "evaluate", "controls", "bench",
     "serve-mcp",
 )  # fmt: skip
 

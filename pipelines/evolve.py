@@ -24,7 +24,7 @@ from pipelines.models import usage_of
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory, write_atomically
 from pipelines.schema import Command, register
-from rewards.verifiers import verifier_for
+from rewards.verifiers import verify
 from services.chat import ChatError, StoreError
 from simulators.evolution.domains import Category, Domain
 from simulators.evolution.draft import Extension
@@ -65,7 +65,6 @@ def run(config: Evolve, run: RunDirectory) -> dict[str, Any]:
     domains = _chosen(config)
     extensions: list[tuple[Extension, ...]] = [()] * len(domains)
     if source is not None:
-        verify = verifier_for("tool_use").verify
         with progress.phase("propose"):
             domains += source.domains(_kept(config), config.seed, verify)
             shares = [_share(config.proposals.extend, number, len(domains)) for number in range(len(domains))]
@@ -151,7 +150,7 @@ def _grown(
     config: Evolve, domains: Sequence[Domain], extensions: Sequence[tuple[Extension, ...]]
 ) -> Iterator[tuple[DomainRows, str, int]]:
     """In order, with who grew it; as many are grown at once as there are workers."""
-    remote, verify = ray.remote(num_cpus=1)(_grow), verifier_for("tool_use").verify
+    remote = ray.remote(num_cpus=1)(_grow)
     waiting: deque[ray.ObjectRef] = deque()
     for domain, added in zip(domains, extensions, strict=True):
         waiting.append(remote.remote(domain, config.seed, verify, added))

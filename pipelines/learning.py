@@ -23,7 +23,7 @@ from pipelines.progress import Progress
 from pipelines.rollouts import Rollouts
 from pipelines.run_directory import RunDirectory
 from rewards.composition import CompositeReward, RewardConfig
-from rewards.verifiers import verifier_for
+from rewards.verifiers import verify
 from rl.policy.source import PolicyConfig, note_format
 from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
 from rl.training.advantages import group_advantages
@@ -171,7 +171,7 @@ def ask_for_tasks(
 
 @ray.remote(num_cpus=1)
 def _make_tasks(stream: TaskStream, numbers: list[int], seed: int, split: Split, rewards: RewardConfig) -> list[Task]:
-    return stream.tasks(numbers, run_seed=seed, split=split, verify=verifier_for(rewards.domain).verify)
+    return stream.tasks(numbers, run_seed=seed, split=split, verify=verify)
 
 
 def _task_batches(

@@ -10,12 +10,13 @@ that agent's tools and prompt; any other with all of the world's tools and its i
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from services.chat import StoreError
+from simulators.playable import Playable, PlayableState
 from simulators.stochastic import EpisodeTroubles, ToolTroubles
 from simulators.toolbox import given_world
-from simulators.users import AnyVoice, LedgerUser
+from simulators.users import AnyVoice, AskingUser, LedgerUser
 from simulators.users.voice import speak
 from simulators.worlds import WorldSpec, WorldState, load
 from simulators.worlds.loading import FILES
@@ -66,7 +67,7 @@ class Environment:
 
     def __init__(
         self,
-        world: WorldSpec,
+        world: Playable,
         *,
         max_turns: int = 12,
         end_on_malformed: bool = False,
@@ -94,10 +95,12 @@ class Environment:
                 f"task {task.id} belongs to world {task.world!r}, this environment plays {self.world.name!r}"
             )
         self._given = given_world(self.world, task)
-        self._state: WorldState = self._given.instantiate(task.seed, task.gold.initialise)
-        self._user = LedgerUser(task, seed, self._voice)
+        self._state: PlayableState = self._given.instantiate(task.seed, task.gold.initialise)
+        composed = task.domain == "tool_use"
+        self._user: LedgerUser | AskingUser = LedgerUser(task, seed, self._voice) if composed else AskingUser(task)
+        troubles = self.troubles if composed else None
         self._episode_troubles = (
-            EpisodeTroubles(self.troubles, self._given, task, seed) if self.troubles is not None else None
+            EpisodeTroubles(troubles, cast(WorldSpec, self._given), task, seed) if troubles is not None else None
         )
         self._task = task
         self._turn = 0
@@ -175,7 +178,8 @@ class Environment:
             if self._episode_troubles is None:
                 result, trouble = self._state.call(call.name, arguments), None
             else:
-                result, trouble = self._episode_troubles.call(self._state, call.name, arguments, len(self._calls))
+                state = cast(WorldState, self._state)  # of a tool world: no other has troubles
+                result, trouble = self._episode_troubles.call(state, call.name, arguments, len(self._calls))
         except StoreError:  # the disk under a record is full or broken: no episode's fault, the run stops
             raise
         except Exception as error:  # a world that raises is broken: that is a fault, never the policy's failure
@@ -205,7 +209,7 @@ class Environment:
 
 
 @lru_cache(maxsize=64)
-def _tools_of(world: WorldSpec) -> tuple[ToolSpec, ...]:
+def _tools_of(world: Playable) -> tuple[ToolSpec, ...]:
     return world.tool_specs()
 
 

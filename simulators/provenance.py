@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from simulators.worlds import WorldSpec, load
+from simulators.playable import Playable, open_world
 from trajectories.messages import ToolSpec
 from trajectories.tasks import Task
 from trajectories.trajectory import Provenance
@@ -20,7 +20,7 @@ def provenance_of(
         models: role to the name of the model that played it.
         licence: SPDX identifier.
     """
-    world = load(task.world)
+    world = open_world(task.world)
     known = _fingerprints(world)
     return Provenance(
         world=task.world,
@@ -34,5 +34,5 @@ def provenance_of(
 
 
 @lru_cache(maxsize=512)
-def _fingerprints(world: WorldSpec) -> dict[str, str]:
+def _fingerprints(world: Playable) -> dict[str, str]:
     return {tool.name: tool.fingerprint() for tool in world.tool_specs()}

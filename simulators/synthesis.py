@@ -5,20 +5,21 @@ The verifier is handed in, as everywhere in this package. Who computes which num
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from services.chat import ChatModel
+from simulators.playable import open_world
 from simulators.provenance import provenance_of
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.chat_agent import ChatPolicy, play_chat
 from simulators.tasks.difficulty import count_difficulty
-from simulators.tasks.oracle import PlannedAgent
+from simulators.tasks.oracle import OracleAgent, PlannedAgent
 from simulators.tasks.patient import PatientAgent, most_turns
 from simulators.tasks.stream import TaskStream
 from simulators.tasks.teacher import ErrorMix
 from simulators.users import AnyVoice
-from simulators.worlds import load
+from simulators.worlds import WorldSpec
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
 from trajectories.seeds import derive_seed
@@ -83,13 +84,9 @@ def demonstrate(
         troubles: how often tools misbehave; the policy then keeps its plan as a `PatientAgent` does.
         voice: who puts what the user says into words; None for the built-in grammar.
     """
-    world = load(task.world)
-    planned = make_agent(
-        policy.kind, task, world, run_seed=run_seed, rollout=rollout, competence=policy.competence, errors=policy.errors
-    )
-    assert isinstance(planned, PlannedAgent)
+    world, planned = open_world(task.world), _planned(task, policy, run_seed, rollout)
     seed = derive_seed(run_seed, "episode", task.id, rollout)
-    if troubles is not None and troubles.active:
+    if isinstance(world, WorldSpec) and troubles is not None and troubles.active and task.domain == "tool_use":
         patient = PatientAgent(task, world, planned.plan)
         turns = most_turns(task, world, troubles) + len(planned.plan.turns)
         messages, tools, outcome = play(task, world, patient, seed, max_turns=turns, troubles=troubles, voice=voice)
@@ -114,6 +111,24 @@ def demonstrate(
     )
 
 
+def _planned(task: Task, policy: ScriptedPolicy, run_seed: int, rollout: int) -> PlannedAgent:
+    if task.domain != "tool_use":
+        if policy.kind != "oracle":
+            raise ValueError(f"policy.kind: a {policy.kind} plays the tasks of tool_use alone, not those of {task.domain}")
+        return OracleAgent(task)
+    planned = make_agent(
+        policy.kind,
+        task,
+        cast(WorldSpec, open_world(task.world)),
+        run_seed=run_seed,
+        rollout=rollout,
+        competence=policy.competence,
+        errors=policy.errors,
+    )
+    assert isinstance(planned, PlannedAgent)
+    return planned
+
+
 def converse(
     task: Task,
     model: ChatModel,
@@ -126,8 +141,9 @@ def converse(
 ) -> Trajectory:
     """As `demonstrate`, of a policy behind a chat model; blocks until the dialogue is over."""
     seed = derive_seed(run_seed, "episode", task.id, rollout)
+    world = open_world(task.world)
     played = play_chat(
-        task, load(task.world), model, seed, run_seed=run_seed, rollout=rollout, policy=policy, troubles=troubles, voice=voice
+        task, world, model, seed, run_seed=run_seed, rollout=rollout, policy=policy, troubles=troubles, voice=voice
     )
     return Trajectory(
         id=f"{task.id}-{rollout}",
@@ -150,12 +166,13 @@ def converse(
 
 def about(task: Task, outcome: Outcome) -> dict[str, Any]:
     """What a row says of its task and of what befell it, beside its provenance."""
+    world = open_world(task.world)
+    composed = isinstance(world, WorldSpec) and task.domain == "tool_use"
+    counts = asdict(count_difficulty(task, cast(WorldSpec, world))) if composed else {"calls": len(task.gold.calls)}
     return {
         "difficulty": task.difficulty,
-        "counted": {
-            **asdict(count_difficulty(task, load(task.world))),
-            "faults": sum(call.trouble is not None for call in outcome.calls),
-        },
+        "counted": {**counts, "faults": sum(call.trouble is not None for call in outcome.calls)},
+        "domain": task.domain,
         "split": task.split,
         "tags": list(task.tags),
         "persona": task.persona.name,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
 
+from simulators.playable import Playable
 from simulators.worlds import EntitySpec, OperationSpec, ToolResult, WorldSpec, WorldState
 from simulators.worlds.execution import unknown_tool
 from trajectories.canonical import canonical_json
@@ -20,14 +21,13 @@ from trajectories.tasks import AgentSpec, RecordPatch, Task
 __all__ = ["GivenWorld", "Toolbox", "given_world"]
 
 
-def given_world(world: WorldSpec, task: Task) -> WorldSpec:
+def given_world(world: Playable, task: Task) -> Playable:
     """The world as the task's assistant has it: `world` itself where that is no agent of its own, else a `GivenWorld`.
 
     Raises:
         ValueError: naming the agent's tools that the world lacks, or that stand twice.
     """
-    # A GivenWorld is all of a world that an episode asks for, as is an MCP server.
-    return world if task.agent is None else cast(WorldSpec, GivenWorld(world, task.agent))
+    return world if task.agent is None else GivenWorld(cast(WorldSpec, world), task.agent)
 
 
 class GivenWorld:
@@ -49,6 +49,10 @@ class GivenWorld:
         """In the world's order, by which draws and looks go; the agent's own order is that of `tool_specs`."""
 
     @property
+    def name(self) -> str:
+        return self._world.name
+
+    @property
     def entities(self) -> Mapping[str, EntitySpec]:
         return self._world.entities
 
@@ -61,6 +65,10 @@ class GivenWorld:
         """The agent's tools, as the world describes them, in the agent's order."""
         tools = _tools_by_name(self._world)
         return tuple(tools[name] for name in self._agent.tools)
+
+    def fingerprint(self) -> str:
+        """Of the whole world: what an agent was given of it stands in the task."""
+        return self._world.fingerprint()
 
     def instantiate(self, seed: int, patches: tuple[RecordPatch, ...] = ()) -> "Toolbox":
         """As `WorldSpec.instantiate`."""

@@ -88,6 +88,8 @@ TASK_SCHEMA = pa.schema(
         "gold": pa.json_(),
         "certificate": pa.json_(),
         "agent": pa.json_(),
+        "domain": pa.string(),
+        "key": pa.json_(),
     }
 )
 
@@ -133,7 +135,7 @@ def _trajectory_row(trajectory: Trajectory) -> dict[str, Any]:
     detail = (
         None
         if reward is None
-        else plain_json_text({"cause": reward.cause, "components": dict(reward.components)}, "reward")
+        else plain_json_text({"cause": reward.cause, "components": dict(reward.components), "grader": reward.grader}, "reward")
     )
     return {
         "id": trajectory.id,

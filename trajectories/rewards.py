@@ -18,6 +18,8 @@ class Reward:
     cause: str | None = None
     """For an invalid reward: what broke. For a valid one, optionally why the value is what it is."""
     components: Mapping[str, float] = field(default_factory=dict)
+    grader: str | None = None
+    """Name and version of the verifier, ``maths/1``: a change of its scores changes the version."""
 
     def __post_init__(self) -> None:
         if self.valid and (self.value is None or not math.isfinite(self.value)):

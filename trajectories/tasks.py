@@ -183,12 +183,12 @@ class AgentSpec:
 class Task:
     id: str
     world: str
-    """A name or path that `worlds.load` takes."""
+    """A name or path that `simulators.tasks.domains.open_world` takes."""
     seed: int
     """Of the world's instance."""
     split: Split
     difficulty: int
-    """Number of sub-goals, 1 to 3."""
+    """Number of sub-goals in a tool world, 1 to 3; elsewhere the domain's level."""
     persona: Persona
     ledger: Ledger
     rubric: Rubric
@@ -198,6 +198,10 @@ class Task:
     """What is hard about it, e.g. ``refuse``, ``search``, ``ask``."""
     agent: AgentSpec | None = field(default=None, metadata=_LATER)
     """None for an assistant that has every tool of the world, and no other prompt than its instructions."""
+    domain: str = field(default="tool_use", metadata=_LATER)
+    """Whose verifier judges it; `simulators.tasks.domains` has the generators of those that are not played in a tool world."""
+    key: Mapping[str, Any] | None = field(default=None, metadata=_LATER)
+    """What the verifier needs and nobody is shown: answers, constraints, hidden tests. JSON values only."""
 
     def content_id(self) -> str:
         """Digest of everything but id and certificate."""

@@ -17,7 +17,7 @@ from rewards.composition import CompositeReward
 from rewards.filters import rule_verdicts
 from rewards.judge import Judge
 from rewards.verdicts import rubric_verdicts
-from rewards.verifiers import verifier_for
+from rewards.verifiers import verify
 from services.chat import ChatModel, wait_for
 from simulators.synthesis import about, converse, demonstrate
 from simulators.users.spoken import SpokenVoice
@@ -102,7 +102,6 @@ def _over(make: Callable, items: Sequence, width: int) -> Iterable:
 
 
 def _task(config: "Synthesize", number: int) -> Task:
-    verify = verifier_for(config.rewards.domain).verify
     return config.tasks.task(number, run_seed=config.seed, split=config.split, verify=verify)
 
 

@@ -131,8 +131,7 @@ def _tasks(
 ) -> dict[str, RowSet]:
     """Looks at the tasks; by split, what they are compared by."""
     place = folder / "tasks"
-    domain = _rewards(config, folder).domain
-    checked = TaskContext(frozenset(config.checks), _labels(place), domain, recertify=config.recertify)
+    checked = TaskContext(frozenset(config.checks), _labels(place), recertify=config.recertify)
     found = {split: RowSet(f"{place}, split {split}") for split in split_names(place)}
     items = list(_with_chosen(config, all_parts(place, folder, unreadable)))
     for (part, _), looked in zip(items, in_order(check_tasks, checked, items, config.workers), strict=True):

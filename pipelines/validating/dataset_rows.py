@@ -10,7 +10,7 @@ from pipelines.validating.dataset_worlds import can_be_executed, dialogue_execut
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward, RewardConfig
 from rewards.verdicts import rubric_verdicts
-from rewards.verifiers import verifier_for
+from rewards.verifiers import verify
 from trajectories.checking.dialogue import dialogue_problems
 from trajectories.checking.folder import Part
 from trajectories.checking.keys import key
@@ -197,5 +197,5 @@ def _label(row: Row, trajectory: Trajectory) -> Iterator[str]:
 
 def _scored(settings: RewardConfig, task: Task, outcome: Outcome, trajectory: Trajectory, stored: Reward) -> Reward:
     if stored.valid and "pass" not in stored.components:  # a verifier's own reward, which no settings touched
-        return verifier_for(settings.domain).verify(task, outcome)
+        return verify(task, outcome)
     return CompositeReward(settings).score(task, outcome, trajectory)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipelines.validating.dataset_looked import Looked
 from pipelines.validating.dataset_worlds import gold_executed
-from rewards.verifiers import verifier_for
+from rewards.verifiers import verify
 from simulators.tasks.certify import CHEATS
 from trajectories.checking.folder import Part
 from trajectories.checking.provenance import certificate_problems
@@ -22,8 +22,6 @@ class TaskContext:
     checks: frozenset[str]
     splits: tuple[str, ...]
     """Whose rows say which split they are of."""
-    domain: str
-    """Of the verifier."""
     recertify: bool
     """Whether every cheat plays again too."""
 
@@ -49,7 +47,7 @@ def check_tasks(context: TaskContext, item: tuple[Part, frozenset[int] | None]) 
             problems = _on_paper(task)
             if "certificates" in context.checks and (chosen is None or number in chosen):
                 looked.rows["certificates"] += 1
-                problems += gold_executed(task, verifier_for(context.domain).verify, recertify=context.recertify)
+                problems += gold_executed(task, verify, recertify=context.recertify)
             for what in problems:
                 looked.find("certificates", number, task.id, what)
     return looked

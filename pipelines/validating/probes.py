@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import ray
 
-from rewards.verifiers import verifier_for
+from rewards.verifiers import verify
 from simulators.pool import EnvironmentPool
 from simulators.tasks.agents import play
 from simulators.tasks.certify import MAX_TURNS, certify, cheating_agents, observed
@@ -72,7 +72,6 @@ def draw_chunks(
 
 async def probe_tasks(pool: EnvironmentPool, tasks: Sequence[tuple[int, Row]], seed: int) -> list[Row]:
     """Rows of every probe on every task, played and judged in the actors; in the order of tasks and probes."""
-    verify = verifier_for("tool_use").verify
     parts = await pool.map(functools.partial(_probe_task, verify, seed), tasks)
     return [row for part in parts for row in part]
 
@@ -81,7 +80,6 @@ def _draw(stream: TaskStream, seed: int, split: Split, numbers: range) -> tuple[
     """Rows of the candidates of these numbers, and the stored form of the tasks that the stream gives for them."""
     candidates: list[Row] = []
     tasks: list[tuple[int, Row]] = []
-    verify = verifier_for("tool_use").verify
     for number in numbers:
         seen: dict[str, Task] = {}
 

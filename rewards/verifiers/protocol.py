@@ -12,6 +12,9 @@ __all__ = ["Verifier"]
 class Verifier(Protocol):
     """Judges outcomes of one domain."""
 
+    version: int
+    """Raised by whoever changes a verdict: a reward names it (`Reward.grader`), and rewards of two versions do not compare."""
+
     def verify(self, task: Task, outcome: Outcome) -> Reward:
         """1.0 for a pass and 0.0 for a failure, with one component per criterion; invalid, with its cause, after a
         fault.

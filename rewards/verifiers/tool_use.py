@@ -21,6 +21,7 @@ rubric that asks for nothing passes nobody.
 from collections import Counter
 from collections.abc import Iterable
 
+from rewards.verifiers.judging import fault_of
 from trajectories.canonical import canonical_json
 from trajectories.outcomes import CallRecord, Outcome, StateChange
 from trajectories.rewards import Reward
@@ -37,22 +38,26 @@ NOT = "not:"
 class ToolUseVerifier:
     """The verifier of domain ``tool_use``."""
 
+    version = 1
+
     def verify(self, task: Task, outcome: Outcome) -> Reward:
         """1.0 if every component is 1.0, else 0.0 with a cause that names what was missed; invalid after a fault.
 
         Components: ``completed``, one per criterion by its name, one per tool-use pattern as ``pattern:<index>``, one
         per checkpoint as ``checkpoint:<name>``, and ``rubric``, which is 0, where there is none of these.
         """
-        if outcome.faults or outcome.ending == "fault":
-            causes = [f"{fault.source}: {fault.message}" for fault in outcome.faults]
-            return Reward.invalid("; ".join(causes) or "the episode ended by a fault that was not recorded")
+        if (fault := fault_of(outcome)) is not None:
+            return Reward.invalid(fault)
         try:
             components = _components(task, outcome)
         except (ValueError, TypeError) as error:  # calls that no message made, or state that is not JSON
             return Reward.invalid(f"environment: the outcome contradicts itself: {error}")
         missed = [name for name, value in components.items() if value != 1.0]
         return Reward(
-            float(not missed), cause=f"missed: {', '.join(missed)}" if missed else None, components=components
+            float(not missed),
+            cause=f"missed: {', '.join(missed)}" if missed else None,
+            components=components,
+            grader=f"tool_use/{self.version}",
         )
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.environment import Environment, Observation
+from simulators.playable import open_world
 from simulators.pool.alarm import Alarm, TimeUp
 from simulators.stochastic import ToolTroubles
 from simulators.users import AnyVoice
-from simulators.worlds import load
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
 from trajectories.tasks import Task
@@ -160,7 +160,7 @@ class EnvironmentHost:
 
     def _new_environment(self, world: str) -> Environment:
         return Environment(
-            load(world),
+            open_world(world),
             max_turns=self._max_turns,
             end_on_malformed=self._end_on_malformed,
             troubles=self._troubles,

@@ -9,18 +9,19 @@ import contextlib
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import ray
 
 from simulators.environment import Observation, StepResult
+from simulators.playable import open_world
 from simulators.pool.config import PoolConfig
 from simulators.pool.host import Abort, Apply, Failure, Finish, Reset, Step
 from simulators.pool.lane import DEATH, Lane, SlotFault
 from simulators.tasks.agents import make_agent, play
 from simulators.tasks.teacher import ErrorMix
 from simulators.users import AnyVoice
-from simulators.worlds import load
+from simulators.worlds import WorldSpec
 from trajectories.messages import Message, ToolSpec
 from trajectories.outcomes import Ending, Fault, Outcome
 from trajectories.tasks import Task
@@ -180,5 +181,6 @@ def _play(episode: dict[str, Any], item: tuple[Task, int, Mapping[str, Any]]) ->
     settings = dict(policy)
     if isinstance(settings.get("errors"), Mapping):
         settings["errors"] = ErrorMix(**settings["errors"])
-    world = load(task.world)
-    return play(task, world, make_agent(settings.pop("kind"), task, world, **settings), seed, **episode)
+    world = open_world(task.world)
+    agent = make_agent(settings.pop("kind"), task, cast(WorldSpec, world), **settings)
+    return play(task, world, agent, seed, **episode)

@@ -7,6 +7,7 @@ byte.
 from collections.abc import Callable
 
 from simulators.environment import Environment
+from simulators.playable import Playable
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.cheats import (
     AlwaysActAgent,
@@ -66,7 +67,7 @@ def make_agent(
 
 def play(
     task: Task,
-    world: WorldSpec,
+    world: Playable,
     agent: Agent,
     seed: int,
     *,

@@ -11,9 +11,9 @@ from functools import partial
 
 from services.chat import ChatError, ChatModel, Usage, wait_for
 from simulators.environment import Environment
+from simulators.playable import Playable
 from simulators.stochastic import ToolTroubles
 from simulators.users import AnyVoice
-from simulators.worlds import WorldSpec
 from trajectories.messages import Message, ToolCall, ToolSpec
 from trajectories.outcomes import Fault, Outcome
 from trajectories.seeds import derive_seed
@@ -143,7 +143,7 @@ class ChatPlay:
 
 def play_chat(
     task: Task,
-    world: WorldSpec,
+    world: Playable,
     model: ChatModel,
     seed: int,
     *,

@@ -7,6 +7,7 @@ policy can: it foresees the answers of the world, from the task, to tell "done" 
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from typing import cast
 
 from simulators.stochastic import ToolTroubles, advice, telling_calls
 from simulators.tasks.oracle import Plan, calling, spoken_words
@@ -31,7 +32,7 @@ class PatientAgent:
     """
 
     def __init__(self, task: Task, world: WorldSpec, plan: Plan | None = None) -> None:
-        self._task, self._world = task, given_world(world, task)
+        self._task, self._world = task, cast(WorldSpec, given_world(world, task))
         self.plan = plan or Plan.one_by_one(task.gold.calls, task.gold.reply)
 
     def act(self, messages: Sequence[Message]) -> Message:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from simulators.tasks.certify import certify
 from simulators.tasks.compose import CANDIDATE_STRIDE, FAMILIES, compose
+from simulators.tasks.domains.registry import DOMAINS, domain_of
+from simulators.tasks.domains.stream import DomainMix, UncertifiableError, certified_task
 from simulators.tasks.equipping import AgentMix, equip
 from simulators.users.personas import PersonaMix
 from simulators.worlds import load, names
@@ -24,10 +26,6 @@ _CANDIDATES = 8
 """That are certified, before a number is given up."""
 _DRAWS = 512
 """That are composed, while plans are too short or too long."""
-
-
-class UncertifiableError(ValueError):
-    """No candidate for a number passed its certification."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,16 @@ class TaskStream:
     """Who the users are."""
     agents: AgentMix = field(default_factory=AgentMix)
     """System prompts and tools of the assistants."""
+    domains: tuple[str, ...] = ("tool_use",)
+    """Domains that take turns; every key above is about tool_use, whose tasks are composed. `orrery gym` lists the others."""
+    gym: DomainMix = field(default_factory=DomainMix)
+    """Which tasks of the other domains."""
 
     def __post_init__(self) -> None:
+        unknown = [name for name in self.domains if name not in ("tool_use", *DOMAINS)]
+        if unknown or not self.domains:
+            known = ", ".join(("tool_use", *DOMAINS))
+            raise ValueError(f"domains: {', '.join(unknown) or 'none'} is not among {known}")
         if not self.worlds:
             raise ValueError(f"worlds: name at least one; those that ship: {', '.join(names())}")
         if self.difficulty not in (1, 2, 3):
@@ -72,6 +78,10 @@ class TaskStream:
         Raises:
             UncertifiableError: when no candidate is certified; says why the last one was not.
         """
+        number, place = divmod(number, len(self.domains))
+        if self.domains[place] != "tool_use":
+            domain = domain_of(self.domains[place])
+            return certified_task(domain, number, mix=self.gym, run_seed=run_seed, split=split, verify=verify)
         name = self.worlds[number % len(self.worlds)]
         world = load(name)
         index = number // len(self.worlds)

@@ -46,6 +46,8 @@ TASK_COLUMN_MEANINGS: Final[Mapping[str, str]] = {
     "gold": "How the world is prepared, one way to do the task, and the difference that it must leave.",
     "certificate": "Rewards of the oracle and of every cheat that was tried.",
     "agent": "System prompt and tools of the assistant; null where it has every tool of the world.",
+    "domain": "Whose verifier judges the task: tool_use, maths, instructions and so on.",
+    "key": "What the verifier needs and no agent is shown: answers, constraints, hidden tests. Null in tool_use.",
 }
 """By column of `trajectories.codec.TASK_SCHEMA`."""
 

@@ -1,0 +1,88 @@
+"""Whether numbers give different problems, and whether the two splits share one: counted over the digests of the problems."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import ray
+
+from pipelines.progress import Progress
+from pipelines.report import table
+from simulators.tasks.domains.measuring import drawn_ids
+from simulators.tasks.domains.registry import domain_of
+from simulators.tasks.domains.stream import DomainMix
+from trajectories.tasks import Split
+
+if TYPE_CHECKING:
+    from pipelines.gym import Gym
+
+__all__ = ["count_distinct", "distinct_tables"]
+
+_CHUNK: Final = 10_000
+
+
+def count_distinct(config: "Gym", progress: Progress) -> dict[str, Any]:
+    """By domain, of `config.count` numbers of each split: distinct problems, by family too, and those in both. Needs Ray.
+
+    Eight bytes of each digest are compared: of a million problems, two different ones agree with probability 3e-8.
+    """
+    found: dict[str, Any] = {}
+    with progress.phase("distinct", total=2 * config.count * len(config.chosen), unit="problems") as phase:
+        for name in config.chosen:
+            families = [f for f in domain_of(name).families if f in config.mix.families] or list(domain_of(name).families)
+            ids = {split: _ids(config, name, split, phase) for split in _SPLITS}
+            train = ids["train"]
+            by_family = {
+                family: {"numbers": len(part), "distinct": len(np.unique(part))}
+                for place, family in enumerate(families)
+                if len(part := train[(np.arange(len(train)) + config.number) % len(families) == place])
+            }
+            found[name] = {
+                "numbers": len(train),
+                "distinct": len(np.unique(train)),
+                "held_out_distinct": len(np.unique(ids["held_out"])),
+                "in_both": len(np.intersect1d(train, ids["held_out"])),
+                "families": by_family,
+            }
+    return {"domains": found}
+
+
+_SPLITS: Final[tuple[Split, ...]] = ("train", "held_out")
+
+
+def _ids(config: "Gym", name: str, split: Split, phase: Any) -> np.ndarray:
+    """(count,) uint64, in the order of the numbers."""
+    parts, waiting = [], []
+    for start in range(config.number, config.number + config.count, _CHUNK):
+        numbers = range(start, min(start + _CHUNK, config.number + config.count))
+        waiting.append(_drawn.remote(name, numbers, config.mix, config.seed, split))
+        if len(waiting) >= 2 * config.workers:
+            parts.append(ray.get(waiting.pop(0)))
+            phase.advance(len(parts[-1]))
+    for promise in waiting:
+        parts.append(ray.get(promise))
+        phase.advance(len(parts[-1]))
+    return np.concatenate(parts)
+
+
+@ray.remote(num_cpus=1)
+def _drawn(name: str, numbers: range, mix: DomainMix, seed: int, split: Split) -> np.ndarray:
+    ids = drawn_ids(domain_of(name), numbers, mix=mix, run_seed=seed, split=split)
+    return np.array([int(identity[:16], 16) for identity in ids], dtype=np.uint64)
+
+
+def distinct_tables(found: Mapping[str, Any]) -> str:
+    """The figures for a person; families that repeat themselves are named."""
+    rows, notes = [], []
+    for name, figures in found["domains"].items():
+        counts = (f"{figures[key]:,}" for key in ("numbers", "distinct", "held_out_distinct", "in_both"))
+        rows.append([name, *counts])
+        repeated = [
+            f"{family} {part['distinct']:,} of {part['numbers']:,}"
+            for family, part in figures["families"].items()
+            if part["distinct"] < part["numbers"]
+        ]
+        if repeated:
+            notes.append(f"{name} repeats: {', '.join(repeated)}")
+    text = table(["domain", "numbers", "distinct, train", "distinct, held out", "in both"], rows)
+    return "\n\n".join([text, *notes])

@@ -1,0 +1,89 @@
+"""Certified tasks as a data set, and some of them for a person to read."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+
+from pipelines.progress import Progress
+from rewards.verifiers import verify
+from simulators.tasks.stream import TaskStream
+from trajectories.codec import TASK_SCHEMA, from_row, to_row
+from trajectories.shards import ShardWriter, read
+from trajectories.tasks import Split, Task
+
+if TYPE_CHECKING:
+    from pipelines.gym import Gym
+
+__all__ = ["sample_tasks", "shown", "stream_of"]
+
+_CHUNK: Final = 10
+_MOST_CHARACTERS: Final = 3_000
+"""Of a prompt on the console."""
+
+
+def stream_of(config: "Gym", domain: str) -> TaskStream:
+    """The numbered tasks of one domain."""
+    return replace(config.tasks, domains=(domain,), gym=config.mix)
+
+
+def sample_tasks(config: "Gym", directory: Path, progress: Progress) -> dict[str, Any]:
+    """Writes ``data/<split>-*.parquet``: `config.count` certified tasks of each domain. Needs a running Ray."""
+    counts, characters = Counter[str](), Counter[str]()
+    with (
+        progress.phase("sample", total=config.count * len(config.chosen), unit="tasks") as phase,
+        ShardWriter(directory, schema=TASK_SCHEMA, split=config.split, resume=False) as writer,
+    ):
+        for row in _rows(config):
+            writer.append(row)
+            counts[row["domain"]] += 1
+            characters[row["domain"]] += len(row["ledger"]["opening"])
+            phase.advance()
+    return {"tasks": dict(counts), "characters": dict(characters)}
+
+
+def _rows(config: "Gym") -> Iterator[dict[str, Any]]:
+    waiting: list[ray.ObjectRef] = []
+    for domain in config.chosen:
+        for start in range(config.number, config.number + config.count, _CHUNK):
+            numbers = range(start, min(start + _CHUNK, config.number + config.count))
+            waiting.append(_make.remote(stream_of(config, domain), numbers, config.seed, config.split))
+            if len(waiting) >= 2 * config.workers:
+                yield from ray.get(waiting.pop(0))
+    while waiting:
+        yield from ray.get(waiting.pop(0))
+
+
+@ray.remote(num_cpus=1)
+def _make(stream: TaskStream, numbers: range, seed: int, split: Split) -> list[dict[str, Any]]:
+    return [to_row(task) for task in stream.tasks(numbers, run_seed=seed, split=split, verify=verify)]
+
+
+def shown(directory: Path, domains: Sequence[str], each: int) -> Iterator[str]:
+    """The first tasks of each domain, as text."""
+    seen = Counter[str]()
+    for row in read(directory):
+        if seen[row["domain"]] < each:
+            seen[row["domain"]] += 1
+            yield task_text(from_row(Task, row))
+
+
+def task_text(task: Task) -> str:
+    """A task for a person: what is asked, what the oracle does, what its cheats scored."""
+    head = f"{task.domain}  {task.id}  level {task.difficulty}  {task.persona.language}  {' '.join(task.tags)}"
+    calls = [f"  {call.tool} {dict(call.arguments)}" for call in task.gold.calls]
+    cheats = ", ".join(f"{name} {score:g}" for name, score in task.certificate.cheats.items()) if task.certificate else "none"
+    parts = [head, "-" * len(head), _shortened(task.ledger.opening)]
+    parts += [f"then: {_shortened(text)}" for text in task.ledger.follow_ups]
+    parts += ["\noracle calls", *calls] if calls else []
+    return "\n".join([*parts, "\noracle says", _shortened(task.gold.reply), f"\ncheats: {cheats}"])
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    half = _MOST_CHARACTERS // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"

@@ -1,0 +1,1 @@
+"""Domains of verifiable tasks: what each one is, how its tasks are numbered, and their certification."""
