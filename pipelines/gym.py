@@ -80,8 +80,8 @@ def _list(config: Gym, run: RunDirectory) -> dict[str, Any]:
 def _sample(config: Gym, run: RunDirectory) -> dict[str, Any]:
     progress = Progress(("sample",))
     with ray_session(config.workers):
-        found = sample_tasks(config, run.path, progress)
-    for task in shown(run.path, config.chosen, config.shown):
+        found = sample_tasks(config, run.path, progress, resume=run.resumed)
+    for task in shown(run.path, config.split, config.shown):
         print(f"\n{task}")
     return found | {"seconds": progress.elapsed}
 
@@ -93,7 +93,7 @@ def _play(config: Gym, run: RunDirectory) -> dict[str, Any]:
 def _certify(config: Gym, run: RunDirectory) -> dict[str, Any]:
     progress = Progress(("certify",))
     with ray_session(config.workers):
-        found = certify_domains(config, run.path, progress)
+        found = certify_domains(config, run.path, progress, resume=run.resumed)
     summary = found | {"seconds": progress.elapsed}
     print("\n" + certified_tables(found))
     offences: Sequence[str] = found["offences"]

@@ -1,5 +1,6 @@
 """Certification of candidates by every domain, side by side: what the oracle and each cheat score, and how fast."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import ray
 
+from pipelines.exercising.sampling import parts
 from pipelines.progress import Progress
 from pipelines.report import table
 from pipelines.statistics import clopper_pearson
@@ -17,7 +19,7 @@ from simulators.tasks.domains.measuring import Measured, measure
 from simulators.tasks.domains.registry import domain_of
 from simulators.tasks.domains.stream import DomainMix
 from trajectories.canonical import canonical_json
-from trajectories.shards import ShardWriter
+from trajectories.shards import ShardWriter, read
 from trajectories.tasks import Split
 
 if TYPE_CHECKING:
@@ -48,32 +50,30 @@ _SCHEMA: Final = pa.schema(
 )
 
 
-def certify_domains(config: "Gym", directory: Path, progress: Progress) -> dict[str, Any]:
+def certify_domains(config: "Gym", directory: Path, progress: Progress, *, resume: bool) -> dict[str, Any]:
     """Tries `config.count` candidates of each domain; writes ``data/candidates-*.parquet``. Needs a running Ray."""
-    found: dict[str, list[Measured]] = defaultdict(list)
     total = config.count * len(config.chosen)
     with (
         progress.phase("certify", total=total, unit="candidates") as phase,
-        ShardWriter(directory, schema=_SCHEMA, split="candidates", resume=False) as writer,
+        ShardWriter(directory, schema=_SCHEMA, split="candidates", resume=resume) as writer,
     ):
-        for item in _measured(config):
+        phase.start_from(writer.rows_written)
+        for item in _measured(config, writer.rows_written):
             writer.append(asdict(item) | {"cheats": canonical_json(item.cheats), "reasons": list(item.reasons)})
-            found[item.domain].append(item)
             phase.advance()
+    found: dict[str, list[Measured]] = defaultdict(list)
+    for row in read(directory, "candidates"):
+        item = Measured(**{**row, "cheats": json.loads(row["cheats"]), "reasons": tuple(row["reasons"])})
+        found[item.domain].append(item)
     domains = {name: _figures(items) for name, items in found.items()}
     offences = [f"{name}: {what}" for name, figures in domains.items() if (what := _offence(figures))]
     return {"candidates_per_domain": config.count, "domains": domains, "offences": offences}
 
 
-def _measured(config: "Gym") -> Iterator[Measured]:
+def _measured(config: "Gym", done: int) -> Iterator[Measured]:
     """In the order of domains and numbers, whoever measures; never more is under way than there are workers, twice over."""
-    chunks = [
-        (name, range(start, min(start + _CHUNK, config.number + config.count)))
-        for name in config.chosen
-        for start in range(config.number, config.number + config.count, _CHUNK)
-    ]
     waiting: list[ray.ObjectRef] = []
-    for name, numbers in chunks:
+    for name, numbers in parts(config, done, _CHUNK):
         waiting.append(_measure.remote(name, numbers, config.mix, config.seed, config.split))
         if len(waiting) >= 2 * config.workers:
             yield from ray.get(waiting.pop(0))
@@ -146,4 +146,4 @@ def certified_tables(found: Mapping[str, Any]) -> str:
     for name, figures in domains.items():
         tried = ", ".join(f"{cheat} {share['scored']}/{share['tried']:,}" for cheat, share in figures["cheats"].items())
         lines.append(f"{name}: {tried}")
-    return "\n\n".join([*lines, "A candidate that pays a cheat, or that the oracle fails, is no task: the next takes its number."])
+    return "\n\n".join([*lines, "A candidate that pays a cheat, or that the oracle fails, is no task; the next takes its number"])

@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["count_distinct", "distinct_tables"]
 
-_CHUNK: Final = 10_000
+_CHUNK: Final = 2_000
 
 
 def count_distinct(config: "Gym", progress: Progress) -> dict[str, Any]:
-    """By domain, of `config.count` numbers of each split: distinct problems, by family too, and those in both. Needs Ray.
+    """By domain, of `config.count` training numbers and an eighth as many held-out ones, for which eight times as many problems
+    are drawn: distinct problems, by family too, and those in both. Needs a running Ray.
 
     Eight bytes of each digest are compared: of a million problems, two different ones agree with probability 3e-8.
     """
     found: dict[str, Any] = {}
-    with progress.phase("distinct", total=2 * config.count * len(config.chosen), unit="problems") as phase:
+    with progress.phase("distinct", total=(config.count + _held_out(config)) * len(config.chosen), unit="problems") as phase:
         for name in config.chosen:
             families = [f for f in domain_of(name).families if f in config.mix.families] or list(domain_of(name).families)
-            ids = {split: _ids(config, name, split, phase) for split in _SPLITS}
-            train = ids["train"]
+            train = _ids(config, name, "train", config.count, phase)
+            held_out = _ids(config, name, "held_out", _held_out(config), phase)
             by_family = {
                 family: {"numbers": len(part), "distinct": len(np.unique(part))}
                 for place, family in enumerate(families)
@@ -40,21 +41,23 @@ def count_distinct(config: "Gym", progress: Progress) -> dict[str, Any]:
             found[name] = {
                 "numbers": len(train),
                 "distinct": len(np.unique(train)),
-                "held_out_distinct": len(np.unique(ids["held_out"])),
-                "in_both": len(np.intersect1d(train, ids["held_out"])),
+                "held_out": len(held_out),
+                "held_out_distinct": len(np.unique(held_out)),
+                "in_both": len(np.intersect1d(train, held_out)),
                 "families": by_family,
             }
     return {"domains": found}
 
 
-_SPLITS: Final[tuple[Split, ...]] = ("train", "held_out")
+def _held_out(config: "Gym") -> int:
+    return max(1, config.count // 8)
 
 
-def _ids(config: "Gym", name: str, split: Split, phase: Any) -> np.ndarray:
+def _ids(config: "Gym", name: str, split: Split, count: int, phase: Any) -> np.ndarray:
     """(count,) uint64, in the order of the numbers."""
     parts, waiting = [], []
-    for start in range(config.number, config.number + config.count, _CHUNK):
-        numbers = range(start, min(start + _CHUNK, config.number + config.count))
+    for start in range(config.number, config.number + count, _CHUNK):
+        numbers = range(start, min(start + _CHUNK, config.number + count))
         waiting.append(_drawn.remote(name, numbers, config.mix, config.seed, split))
         if len(waiting) >= 2 * config.workers:
             parts.append(ray.get(waiting.pop(0)))
@@ -75,7 +78,7 @@ def distinct_tables(found: Mapping[str, Any]) -> str:
     """The figures for a person; families that repeat themselves are named."""
     rows, notes = [], []
     for name, figures in found["domains"].items():
-        counts = (f"{figures[key]:,}" for key in ("numbers", "distinct", "held_out_distinct", "in_both"))
+        counts = (f"{figures[key]:,}" for key in ("numbers", "distinct", "held_out", "held_out_distinct", "in_both"))
         rows.append([name, *counts])
         repeated = [
             f"{family} {part['distinct']:,} of {part['numbers']:,}"
@@ -84,5 +87,5 @@ def distinct_tables(found: Mapping[str, Any]) -> str:
         ]
         if repeated:
             notes.append(f"{name} repeats: {', '.join(repeated)}")
-    text = table(["domain", "numbers", "distinct, train", "distinct, held out", "in both"], rows)
+    text = table(["domain", "training numbers", "distinct", "held-out numbers", "distinct", "in both"], rows)
     return "\n\n".join([text, *notes])

@@ -1,7 +1,7 @@
 """Certified tasks as a data set, and some of them for a person to read."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ from trajectories.tasks import Split, Task
 if TYPE_CHECKING:
     from pipelines.gym import Gym
 
-__all__ = ["sample_tasks", "shown", "stream_of"]
+__all__ = ["parts", "sample_tasks", "shown", "stream_of", "task_text"]
 
 _CHUNK: Final = 10
 _MOST_CHARACTERS: Final = 3_000
@@ -30,29 +30,40 @@ def stream_of(config: "Gym", domain: str) -> TaskStream:
     return replace(config.tasks, domains=(domain,), gym=config.mix)
 
 
-def sample_tasks(config: "Gym", directory: Path, progress: Progress) -> dict[str, Any]:
+def sample_tasks(config: "Gym", directory: Path, progress: Progress, *, resume: bool) -> dict[str, Any]:
     """Writes ``data/<split>-*.parquet``: `config.count` certified tasks of each domain. Needs a running Ray."""
-    counts, characters = Counter[str](), Counter[str]()
+    total = config.count * len(config.chosen)
     with (
-        progress.phase("sample", total=config.count * len(config.chosen), unit="tasks") as phase,
-        ShardWriter(directory, schema=TASK_SCHEMA, split=config.split, resume=False) as writer,
+        progress.phase("sample", total=total, unit="tasks") as phase,
+        ShardWriter(directory, schema=TASK_SCHEMA, split=config.split, resume=resume) as writer,
     ):
-        for row in _rows(config):
+        phase.start_from(writer.rows_written)
+        for row in _rows(config, writer.rows_written):
             writer.append(row)
-            counts[row["domain"]] += 1
-            characters[row["domain"]] += len(row["ledger"]["opening"])
             phase.advance()
+    counts, characters = Counter[str](), Counter[str]()
+    for row in read(directory, config.split):
+        counts[row["domain"]] += 1
+        characters[row["domain"]] += len(row["ledger"]["opening"])
     return {"tasks": dict(counts), "characters": dict(characters)}
 
 
-def _rows(config: "Gym") -> Iterator[dict[str, Any]]:
-    waiting: list[ray.ObjectRef] = []
+def parts(config: "Gym", done: int, size: int) -> Iterator[tuple[str, range]]:
+    """What is left to do after the first `done` of all numbers of all domains: a domain and some of its numbers, in order."""
     for domain in config.chosen:
-        for start in range(config.number, config.number + config.count, _CHUNK):
-            numbers = range(start, min(start + _CHUNK, config.number + config.count))
-            waiting.append(_make.remote(stream_of(config, domain), numbers, config.seed, config.split))
-            if len(waiting) >= 2 * config.workers:
-                yield from ray.get(waiting.pop(0))
+        skipped = min(done, config.count)
+        done -= skipped
+        last = config.number + config.count
+        for start in range(config.number + skipped, last, size):
+            yield domain, range(start, min(start + size, last))
+
+
+def _rows(config: "Gym", done: int) -> Iterator[dict[str, Any]]:
+    waiting: list[ray.ObjectRef] = []
+    for domain, numbers in parts(config, done, _CHUNK):
+        waiting.append(_make.remote(stream_of(config, domain), numbers, config.seed, config.split))
+        if len(waiting) >= 2 * config.workers:
+            yield from ray.get(waiting.pop(0))
     while waiting:
         yield from ray.get(waiting.pop(0))
 
@@ -62,10 +73,10 @@ def _make(stream: TaskStream, numbers: range, seed: int, split: Split) -> list[d
     return [to_row(task) for task in stream.tasks(numbers, run_seed=seed, split=split, verify=verify)]
 
 
-def shown(directory: Path, domains: Sequence[str], each: int) -> Iterator[str]:
+def shown(directory: Path, split: Split, each: int) -> Iterator[str]:
     """The first tasks of each domain, as text."""
     seen = Counter[str]()
-    for row in read(directory):
+    for row in read(directory, split):
         if seen[row["domain"]] < each:
             seen[row["domain"]] += 1
             yield task_text(from_row(Task, row))
