@@ -225,8 +225,10 @@ async def measure_rulers(
             items = [(task, derive_seed(config.seed, "ruler", task.id), agent) for task in tasks]
             judged = []
             for task, (messages, _, outcome) in zip(tasks, await pool.play_many(items), strict=True):
-                about = Provenance(world=task.world)
-                episode = Trajectory(f"{kind}/{task.id}", task.id, messages=messages, outcome=outcome, provenance=about)
+                about, said = Provenance(world=task.world), {"domain": task.domain}
+                episode = Trajectory(
+                    f"{kind}/{task.id}", task.id, messages=messages, outcome=outcome, provenance=about, metadata=said
+                )
                 judged.append(replace(episode, reward=reward.score(task, outcome, episode)))
             found[name][kind] = passes(judged) | {"by_world": by_world(judged)}
             phase.advance(len(tasks))
@@ -250,9 +252,12 @@ def passes(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
 
 
 def by_world(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
-    """`passes` of each world."""
-    worlds = dict.fromkeys(trajectory.provenance.world for trajectory in trajectories)
-    return {world: passes([t for t in trajectories if t.provenance.world == world]) for world in worlds}
+    """`passes` of each world, and of each domain other than tool_use."""
+    found: dict[str, list[Trajectory]] = {}
+    for trajectory in trajectories:
+        domain = trajectory.metadata.get("domain", "tool_use")
+        found.setdefault(trajectory.provenance.world if domain == "tool_use" else domain, []).append(trajectory)
+    return {name: passes(group) for name, group in found.items()}
 
 
 def pass_values(trajectories: Sequence[Trajectory]) -> list[float | None]:

@@ -109,7 +109,7 @@ async def rollout(
         tools=episode.tools,
         outcome=outcome,
         provenance=provenance_of(task, episode.tools, run_seed=seed),
-        metadata={"difficulty": task.difficulty, "split": task.split, "tags": list(task.tags)},
+        metadata={"domain": task.domain, "difficulty": task.difficulty, "split": task.split, "tags": list(task.tags)},
     )
 
 

@@ -17,7 +17,8 @@ from simulators.tasks.cheats import (
     NullAgent,
     SprayAgent,
 )  # fmt: skip
-from simulators.tasks.oracle import Agent, OracleAgent
+from simulators.tasks.domains.common_cheats import common_cheats
+from simulators.tasks.oracle import Agent, OracleAgent, PlannedAgent
 from simulators.tasks.patient import PatientAgent
 from simulators.tasks.teacher import ErrorMix, TeacherAgent, teacher_rng
 from simulators.users import AnyVoice
@@ -58,11 +59,26 @@ def make_agent(
     Raises:
         ValueError: for an unknown kind; the message lists those that exist.
     """
+    if task.domain != "tool_use":
+        return _answering(kind, task)
     if kind == "teacher":
         return TeacherAgent(task, world, competence, teacher_rng(run_seed, task.id, rollout), errors)
     if kind not in _RULERS:
         raise ValueError(f"there is no agent {kind!r}; there are: {', '.join(AGENTS)}")
     return _RULERS[kind](task, world)
+
+
+_ANSWERING = {"null": "null", "echo": "echo", "always_refuse": "refuse", "always_act": "claim"}
+"""Kinds that can play the tasks of every domain, and the common cheats that they are there."""
+
+
+def _answering(kind: str, task: Task) -> Agent:
+    if kind == "oracle":
+        return OracleAgent(task)
+    if kind not in _ANSWERING:
+        known = ", ".join(("oracle", *_ANSWERING))
+        raise ValueError(f"agent {kind!r} plays no tasks of {task.domain}; those that do: {known}")
+    return PlannedAgent(dict(common_cheats(task))[_ANSWERING[kind]])
 
 
 def play(

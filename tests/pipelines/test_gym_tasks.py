@@ -1,0 +1,51 @@
+"""Tasks of the gym are demonstrated, stored, validated and judged like those of tool worlds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.evaluate import by_world
+from rewards.composition import CompositeReward
+from rewards.verifiers import verify
+from simulators.playable import open_world
+from simulators.synthesis import ScriptedPolicy, synthesize
+from simulators.tasks import make_agent, play
+from simulators.tasks.domains.stream import DomainMix
+from simulators.tasks.stream import TaskStream
+
+STREAM = TaskStream(domains=("safety", "tool_use"), gym=DomainMix(levels=(1, 2), languages=("en", "zh")))
+
+
+def test_the_oracle_demonstrates_and_a_teacher_does_not() -> None:
+    reward, rows = CompositeReward(), []
+    for number in range(8):
+        task, row = synthesize(number, STREAM, ScriptedPolicy(), run_seed=0, split="train", verify=verify)
+        assert row.outcome is not None
+        rows.append(replace(row, reward=reward.score(task, row.outcome, row)))
+    assert [row.metadata["domain"] for row in rows] == ["safety", "tool_use"] * 4
+    assert all(row.reward is not None and row.reward.value == 1.0 for row in rows)
+    assert set(by_world(rows)) == {"safety", "order_desk", "it_tickets", "travel"}
+    with pytest.raises(ValueError, match="a teacher plays the tasks of tool_use alone, not those of safety"):
+        synthesize(0, STREAM, ScriptedPolicy("teacher"), run_seed=0, split="train", verify=verify)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("oracle", 1.0), ("null", 0.0), ("echo", 0.0), ("always_refuse", 0.0), ("always_act", 0.0)]
+)
+def test_rulers_play_every_domain(kind: str, value: float) -> None:
+    task = STREAM.task(0, run_seed=0, split="train", verify=verify)
+    world: Any = open_world(task.world)
+    outcome = play(task, world, make_agent(kind, task, world), 0)[2]
+    assert verify(task, outcome).value == value
+    with pytest.raises(ValueError, match="agent 'patient' plays no tasks of safety"):
+        make_agent("patient", task, world)
+
+
+def test_a_data_set_of_several_domains_is_valid(orrery: Any, tmp_path: Path) -> None:
+    made = orrery("synthesize", "tasks.domains=[safety,tool_use]", "tasks.gym.levels=[1,2,3]", "count=30", "out=made")
+    assert made.status == 0 and "30 rows of 30 dialogues" in made.out
+    checked = orrery("validate", "dataset=made", "recertify=true", "out=checked")
+    assert checked.status == 0, checked.out
+    assert orrery("export", "dataset=made", "format=trl_sft", "out=exported").status == 0
