@@ -8,6 +8,7 @@ from rewards.verifiers import verify
 from simulators.tasks.domains.protocol import Domain
 from simulators.tasks.domains.registry import DOMAINS, domain_of
 from simulators.tasks.domains.stream import DomainMix, candidate, certified_task
+from trajectories.tasks import Task
 
 __all__ = ["GymBenchmark", "measure"]
 
@@ -46,7 +47,7 @@ def _of(settings: GymBenchmark, domain: Domain, repeats: int, seed: int) -> Figu
     def made() -> float:
         nonlocal characters
         numbers = range(settings.tasks)
-        tasks = []
+        tasks: list[Task] = []
 
         def work() -> None:
             tasks.extend(candidate(domain, n, mix=settings.mix, run_seed=seed, split="train")[0] for n in numbers)

@@ -16,14 +16,19 @@ from typing import Any
 
 import ray
 
-from benchmarks import chat_cache, dedup, environments, export, rollout, sft, state, tool_calls, trainer, weight_sync
+from benchmarks import (
+    chat_cache, dedup, environments, export, gym, rollout, sandbox, scoring, sft, state, tool_calls, trainer, weight_sync,
+)  # fmt: skip
 from benchmarks.chat_cache import ChatCacheBenchmark
 from benchmarks.dedup import DedupBenchmark
 from benchmarks.environments import EnvironmentsBenchmark
 from benchmarks.export import ExportBenchmark
 from benchmarks.figure import Figure
+from benchmarks.gym import GymBenchmark
 from benchmarks.machine import machine_facts
 from benchmarks.rollout import RolloutBenchmark
+from benchmarks.sandbox import SandboxBenchmark
+from benchmarks.scoring import ScoringBenchmark
 from benchmarks.sft import SFTBenchmark
 from benchmarks.state import StateBenchmark
 from benchmarks.tool_calls import ToolCallsBenchmark
@@ -42,13 +47,17 @@ from simulators.tasks.stream import TaskStream
 
 __all__ = ["BENCHMARKS", "Bench"]
 
-BENCHMARKS = ("rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "dedup", "export", "chat_cache", "sft")
+BENCHMARKS = (
+    "rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "dedup", "export", "chat_cache", "gym", "scoring",
+    "sandbox", "sft",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Command):
     only: tuple[str, ...] = BENCHMARKS
-    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, dedup, export, chat_cache, sft."""
+    """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, dedup, export, chat_cache, gym,
+    scoring, sandbox, sft."""
     repeats: int = 5
     """Measured repeats of everything; one more, before them, warms up and is not counted."""
     quick: bool = False
@@ -68,6 +77,9 @@ class Bench(Command):
     dedup: DedupBenchmark = field(default_factory=DedupBenchmark)
     export: ExportBenchmark = field(default_factory=ExportBenchmark)
     chat_cache: ChatCacheBenchmark = field(default_factory=ChatCacheBenchmark)
+    gym: GymBenchmark = field(default_factory=GymBenchmark)
+    scoring: ScoringBenchmark = field(default_factory=ScoringBenchmark)
+    sandbox: SandboxBenchmark = field(default_factory=SandboxBenchmark)
     sft: SFTBenchmark = field(default_factory=SFTBenchmark)
 
     def __post_init__(self) -> None:
@@ -155,6 +167,18 @@ def _chat_cache(config: Bench, workload: Workload, phase: Phase) -> list[Figure]
     return chat_cache.measure(config.chat_cache, config.repeats)
 
 
+def _gym(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return gym.measure(config.gym, config.repeats, config.seed)
+
+
+def _scoring(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return scoring.measure(config.scoring, config.repeats, config.seed)
+
+
+def _sandbox(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return sandbox.measure(config.sandbox, config.repeats)
+
+
 def _sft(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
     demonstrations = workload.demonstrations(config.sft.sequences)
     return _apart(config, sft.measure, config.sft, workload.model, demonstrations, config.repeats, config.seed)
@@ -170,6 +194,9 @@ _MEASURES: dict[str, Callable[[Bench, Workload, Phase], list[Figure]]] = {
     "dedup": _dedup,
     "export": _export,
     "chat_cache": _chat_cache,
+    "gym": _gym,
+    "scoring": _scoring,
+    "sandbox": _sandbox,
     "sft": _sft,
 }
 

@@ -25,6 +25,7 @@ from pipelines.statistics import pass_rate
 from pipelines.structured import plain
 from pipelines.train import RL_ERRORS
 from rewards.composition import CompositeReward, RewardConfig
+from rewards.scoring import ScoringPool
 from rl.policy.source import PolicyConfig, read_dialect
 from rl.rollout.error_budget import ErrorBudget
 from simulators.pool import EnvironmentPool
@@ -121,11 +122,13 @@ def held_out_tasks(examination: Examination, count: int, config: Any, progress: 
         config: a command's configuration with `seed`, `rewards` and `workers`.
     """
     streams = {"held_out": (examination.tasks, count)}
-    if examination.unseen_world is not None and examination.unseen_count:
-        unseen = replace(examination.tasks, worlds=(examination.unseen_world,))
+    if examination.unseen_world is not None and examination.unseen_count and "tool_use" in examination.tasks.domains:
+        unseen = replace(examination.tasks, domains=("tool_use",), worlds=(examination.unseen_world,))
         streams["unseen_world"] = (unseen, examination.unseen_count)
     for difficulty in examination.harder if examination.harder_count else ():
-        harder = replace(examination.tasks, difficulty=difficulty, families=("act", "refuse", "search", "ask", "lookup"))
+        levels = replace(examination.tasks.gym, levels=(difficulty,))
+        families = ("act", "refuse", "search", "ask", "lookup")
+        harder = replace(examination.tasks, difficulty=difficulty, families=families, gym=levels)
         streams[f"difficulty_{difficulty}"] = (harder, examination.harder_count)
     sets: dict[str, list[Task]] = {}
     with progress.phase("tasks", sum(number for _, number in streams.values()), "tasks") as phase:
@@ -188,15 +191,16 @@ async def examine(
         config: a command's configuration with `seed` and `rewards`.
         prefix: of the episodes' names.
     """
-    return await rollouts.play(
-        tasks,
-        1,
-        derive_seed(config.seed, "examination"),
-        CompositeReward(config.rewards),
-        sampling=Sampling(temperature=temperature),
-        prefix=prefix,
-        phase=phase,
-    )
+    with ScoringPool(config.rewards, rollouts.settings.scoring) as reward:
+        return await rollouts.play(
+            tasks,
+            1,
+            derive_seed(config.seed, "examination"),
+            reward,
+            sampling=Sampling(temperature=temperature),
+            prefix=prefix,
+            phase=phase,
+        )
 
 
 async def measure_rulers(

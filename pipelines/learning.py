@@ -22,7 +22,8 @@ from pipelines.learning_record import RolloutRecord, Tally
 from pipelines.progress import Progress
 from pipelines.rollouts import Rollouts
 from pipelines.run_directory import RunDirectory
-from rewards.composition import CompositeReward, RewardConfig
+from rewards.composition import RewardConfig
+from rewards.scoring import ScoringPool
 from rewards.verifiers import verify
 from rl.policy.source import PolicyConfig, note_format
 from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
@@ -100,7 +101,7 @@ async def learn(
         ErrorBudgetSpentError: too many episodes ended by a fault.
     """
     assert policy.path is not None
-    reward, tally = CompositeReward(rewards), Tally.of(run)
+    reward, tally = ScoringPool(rewards, rollouts.settings.scoring), Tally.of(run)
     budget = ErrorBudget(settings.error_budget, episodes=tally.rollouts, causes=Counter(tally.faults))
     schedule = replace(settings.trainer.schedule, total=float(settings.steps))
     trainer = await TrainerGroup.start(replace(settings.trainer, schedule=schedule), policy.path, settings.placement)
@@ -128,6 +129,7 @@ async def learn(
                     sampling=Sampling(temperature=settings.temperature),
                     prefix=f"{step}/",
                     for_training=True,
+                    step=step,
                 )
                 # Before they are recorded: a run that an engine's death stopped must not find that death again on resume.
                 budget.spend(trajectory.reward for trajectory in trajectories if trajectory.reward is not None)
@@ -156,6 +158,7 @@ async def learn(
             "policy": {"parameters": trainer.parameters},
         }
     finally:
+        reward.close()
         await trainer.close()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pipelines.progress import Phase, Progress
 from rewards.composition import CompositeReward
+from rewards.scoring import ScoringConfig, ScoringPool
 from rewards.verdicts import rubric_verdicts
 from rl.policy.dialects import Dialect
 from rl.policy.source import PolicyConfig, read_dialect
@@ -27,6 +28,8 @@ class RolloutSettings:
     """vLLM; an empty engine.model stands for policy.path."""
     pool: PoolConfig = field(default_factory=PoolConfig)
     """Environments."""
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    """Verdicts that take their time are computed in processes of their own."""
     limits: RolloutLimits = field(default_factory=RolloutLimits)
     """Where an episode is cut off; limits.max_turns goes for the environments too."""
     in_flight: int = 96
@@ -61,14 +64,19 @@ class Rollouts:
         tasks: Sequence[Task],
         k: int,
         seed: int,
-        reward: CompositeReward,
+        reward: CompositeReward | ScoringPool,
         *,
         sampling: Sampling | None = None,
         prefix: str = "",
         for_training: bool = False,
         phase: Phase | None = None,
+        step: int | None = None,
     ) -> list[Trajectory]:
-        """`k` judged episodes of each task: those of the first task, then those of the second, and so on."""
+        """`k` judged episodes of each task: those of the first task, then those of the second, and so on.
+
+        Args:
+            step: of learning, for rewards that begin later.
+        """
         started = time.perf_counter()
         trajectories = await rollout_batch(
             tasks,
@@ -86,12 +94,11 @@ class Rollouts:
         )
         self.seconds += time.perf_counter() - started
         self.sampled_tokens += sum(trajectory.num_policy_tokens for trajectory in trajectories)
-        judged = []
-        for index, trajectory in enumerate(trajectories):
-            assert trajectory.outcome is not None
-            score = reward.score(tasks[index // k], trajectory.outcome, trajectory)
-            judged.append(replace(trajectory, reward=score, verdicts=rubric_verdicts(score)))
-        return judged
+        rewards = reward.score_groups(tasks, trajectories, step=step)
+        return [
+            replace(trajectory, reward=score, verdicts=rubric_verdicts(score))
+            for trajectory, score in zip(trajectories, rewards, strict=True)
+        ]
 
     def reset_meter(self) -> None:
         """Begin to count tokens and seconds anew."""

@@ -76,6 +76,8 @@ class Validate(DatasetChecks):
         super().__post_init__()
         if self.rows_per_shard < 1:
             raise ValueError(f"rows_per_shard: must be at least 1, not {self.rows_per_shard}")
+        if self.tasks.domains != ("tool_use",):
+            raise ValueError("tasks.domains: only tool_use is probed here; `orrery gym action=certify` does it for the others")
 
     def stream(self) -> TaskStream:
         """The tasks of all worlds, which take turns."""

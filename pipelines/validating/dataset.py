@@ -205,7 +205,10 @@ def _rewards(config: DatasetChecks, folder: Path) -> RewardConfig:
     file = folder / "config.yaml"
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
     values = said.get("rewards") if isinstance(said, dict) else None
-    return build(RewardConfig, values, "rewards") if isinstance(values, dict) else config.rewards
+    if not isinstance(values, dict):
+        return config.rewards
+    known = {key: value for key, value in values.items() if key != "domain"}  # the task says it, since there are several
+    return build(RewardConfig, known, "rewards")
 
 
 def _sets(config: DatasetChecks, rows: dict[str, RowSet], tasks: dict[str, RowSet], report: Report) -> None:

@@ -164,4 +164,4 @@ def test_a_directory_of_ones_own_groups_joins_ours(orrery: Orrery, tmp_path: Pat
 def test_a_choice_that_does_not_exist_is_told_with_those_that_do(orrery: Orrery) -> None:
     result = orrery("synthesize", "rewards=verdikt")
     assert result.status == 2
-    assert "rewards: there is no 'verdikt'; choose one of shaped, verdict; did you mean 'verdict'?" in result.error
+    assert "rewards: there is no 'verdikt'; choose one of gym, shaped, verdict; did you mean 'verdict'?" in result.error

@@ -172,10 +172,7 @@ def test_evolved_worlds_are_drawn_by_the_seed_and_played_beside_those_that_ship(
 def test_a_verdict_that_law_4_does_not_want_ends_the_command_with_an_error(orrery, monkeypatch, judge, said: str) -> None:
     """Only the replay judges differently, as if tasks had been certified by mistake."""
 
-    class Mistaken:
-        verify = staticmethod(judge)
-
-    monkeypatch.setattr(validate_probes, "verifier_for", lambda domain: Mistaken)
+    monkeypatch.setattr(validate_probes, "verify", judge)
     result = orrery("validate", "count=4", "out=x")
     assert result.status == 2 and f"(number 0 of {names()[0]}): {said}" in result.error
     summary = json.loads(Path("x/summary.json").read_text())
