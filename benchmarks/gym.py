@@ -1,7 +1,7 @@
 """Tasks of the gym's domains per second: drawn and rendered, and certified, which plays the oracle and every cheat."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from benchmarks.figure import Figure, Limit, seconds_of, take_turns
 from rewards.verifiers import verify
@@ -21,7 +21,7 @@ class GymBenchmark:
     """Of each domain; families take turns, then levels."""
     certified: int = 16
     """Of each domain."""
-    mix: DomainMix = DomainMix(levels=(1, 2, 3))
+    mix: DomainMix = field(default_factory=lambda: DomainMix(levels=(1, 2, 3)))
     """Which tasks; of long_context, level 7 alone takes seconds."""
 
     def __post_init__(self) -> None:

@@ -17,8 +17,20 @@ from typing import Any
 import ray
 
 from benchmarks import (
-    chat_cache, dedup, environments, export, gym, rollout, sandbox, scoring, sft, state, tool_calls, trainer, weight_sync,
-)  # fmt: skip
+    chat_cache,
+    dedup,
+    environments,
+    export,
+    gym,
+    rollout,
+    sandbox,
+    scoring,
+    sft,
+    state,
+    tool_calls,
+    trainer,
+    weight_sync,
+)
 from benchmarks.chat_cache import ChatCacheBenchmark
 from benchmarks.dedup import DedupBenchmark
 from benchmarks.environments import EnvironmentsBenchmark

@@ -111,6 +111,14 @@ class Sandbox(Protocol):
         """
         ...
 
+    def describe(self) -> Mapping[str, str]:
+        """What holds here, in words, by guarantee; ``isolation`` begins with "none" where there is none.
+
+        Raises:
+            SandboxError: it cannot be told.
+        """
+        ...
+
     def close(self) -> None:
         """Ends every process of the sandbox."""
         ...

@@ -44,6 +44,7 @@ LIMITS = [
     "rollouts.limits.max_turn_tokens=48",
     "rollouts.limits.max_tokens=480",
 ]
+GYM = ["tasks.domains=[tool_use,maths]", "rewards=gym"]
 EXAMINATION = [
     "examination.unseen_count=6",
     "examination.harder=[2]",
@@ -196,7 +197,7 @@ def killed(shell: Shell, policy: Path) -> Path:
     """A run of four iterations whose driver was killed behind the checkpoint of the second, the third's rollouts recorded."""
     mine = shell.directory / "mine"
     shutil.copytree(policy, mine)
-    driver = shell.start(*train(mine, "out=killed", "learning.steps=4", "learning.checkpoint_every=2"))
+    driver = shell.start(*train(mine, "out=killed", *GYM, "learning.steps=4", "learning.checkpoint_every=2"))
     run = shell.directory / "killed"
     deadline = time.monotonic() + 600
     while not (run / "rollouts/.writing/train/00002.parquet").exists():
@@ -219,7 +220,7 @@ def test_a_killed_run_continues_and_neither_loses_nor_repeats_a_rollout(killed: 
     run = shutil.copytree(killed, shell.directory / "resumed")
     safe = recorded(Layout(run / "rollouts", "train").sealed())
     assert len(safe) == 48
-    arguments = train(mine, "out=resumed", "resume=auto", "learning.checkpoint_every=2")
+    arguments = train(mine, "out=resumed", *GYM, "resume=auto", "learning.checkpoint_every=2")
     status, printed = shell.run(*arguments, "learning.steps=5")
     assert status == 2 and "learning.steps (was 4, now 5)" in printed
     status, printed = shell.run(*arguments, "learning.steps=4")
@@ -234,6 +235,8 @@ def test_a_killed_run_continues_and_neither_loses_nor_repeats_a_rollout(killed: 
     assert len(names) == len(set(names)) == 64
     versions = [{segment.policy_version for segment in row.segments if segment.origin == "policy"} for row in rows]
     assert versions == [{step} for step in range(4) for _ in range(16)]
+    assert {row.metadata["domain"] for row in rows} == {"tool_use", "maths"}, "one joint gym"
+    assert {row.reward.grader for row in rows if row.reward} == {"tool_use/1", "maths/1"}
     curves = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert curves == [1, 2, 3, 4]
     assert shell.left() == []
@@ -247,7 +250,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(killed: Path, shell: Sh
     try:
         tokenizer = AutoTokenizer.from_pretrained(aside)
         save(build_model("nano_qwen3_moe", tokenizer, seed=0), tokenizer, mine)
-        overrides = ["out=changed", "resume=auto", "learning.steps=4", "learning.checkpoint_every=2"]
+        overrides = ["out=changed", *GYM, "resume=auto", "learning.steps=4", "learning.checkpoint_every=2"]
         status, printed = shell.run(*train(mine, *overrides))
     finally:
         shutil.rmtree(mine)
@@ -270,14 +273,16 @@ def test_each_of_vllms_bugs_planted_back_stops_the_run(bug: str, policy: Path, s
 @pytest.mark.slow
 def test_evaluate_measures_a_policy_between_its_rulers(policy: Path, shell: Shell) -> None:
     status, printed = shell.run(
-        "evaluate", "out=evaluated", "count=12", f"policy.path={policy}", *LIMITS, *ENGINE, *EXAMINATION
-    )
+        "evaluate", "out=evaluated", "count=12", f"policy.path={policy}", *LIMITS, *ENGINE, *EXAMINATION,
+        "examination.tasks.domains=[tool_use,maths]",
+    )  # fmt: skip
     assert status == 0, printed
     summary = json.loads((shell.directory / "evaluated/summary.json").read_text())
     agents = summary["held_out"]["agents"]
     assert {"sampled", "oracle", "null", "always_refuse", "always_act"} == agents.keys()
     assert agents["oracle"]["pass"] == 1 and agents["null"]["pass"] == 0
-    assert set(agents["oracle"]["by_world"]) == set(summary["held_out"]["by_world"]) == {"order_desk", "it_tickets", "travel"}
+    groups = {"order_desk", "it_tickets", "travel", "maths"}
+    assert set(agents["oracle"]["by_world"]) == set(summary["held_out"]["by_world"]) == groups
     assert set(summary["apart"]) == {"unseen_world", "difficulty_2", "greedy"}
     assert summary["apart"]["unseen_world"]["oracle"]["pass"] == 1
     assert len(list(read(shell.directory / "evaluated/rollouts", "held_out"))) == 12
