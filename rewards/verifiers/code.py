@@ -21,7 +21,7 @@ __all__ = ["LIMITS", "CodeVerifier", "code_of", "edited_files", "run_inputs"]
 _MOST_CODE: Final = 100_000
 """Characters of a program."""
 _MOST_FILES: Final = 200
-LIMITS: Final = Limits(wall_seconds=10.0, cpu_seconds=5.0, memory_bytes=512 * 2**20, processes=8, output_bytes=2**20)
+LIMITS: Final = Limits(wall_seconds=20.0, cpu_seconds=5.0, memory_bytes=512 * 2**20, processes=8, output_bytes=2**20)
 _FENCE: Final = re.compile(r"^```[ \t]*([A-Za-z0-9_+-]*)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 _RUNNER: Final = '''\

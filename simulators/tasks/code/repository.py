@@ -81,9 +81,10 @@ def _files(
     """The repository whose report does `made` and whose words say `steps`."""
     known, first = WORDS[language], inputs[0]
     told = "\n".join(f"{number}. {phrase(step, language)}" for number, step in enumerate(steps, start=1))
-    same_form = len(made) == len(steps) and sorted(map(_name, made)) != sorted(map(_name, steps))
+    names = [_name(step) for step in steps]
+    same_form = len(made) == len(steps) == len(set(names)) and sorted(map(_name, made)) != sorted(names)
     # A wrong number or a wrong step stands inside a function of the right name; anything else is in the composition.
-    named = list(zip(steps, made, strict=True)) if same_form else [(step, step) for step in steps]
+    named = list(zip(steps, made, strict=True)) if same_form else [(step, step) for step in (*steps, *made)]
     functions = {_name(right): _definition(right, wrong, language) for right, wrong in named}
     functions |= {_name(step): _definition(step, step, language) for step in extra}
     called = steps if same_form else made
