@@ -55,6 +55,7 @@ from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register
 from pipelines.train import RL_ERRORS
 from rl.policy.source import PolicyConfig, read_dialect
+from services.sandbox import Program, SandboxConfig, open_sandbox
 from simulators.tasks.stream import TaskStream
 
 __all__ = ["BENCHMARKS", "Bench"]
@@ -188,6 +189,10 @@ def _scoring(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
 
 
 def _sandbox(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    with open_sandbox(SandboxConfig(slots=1)) as opened:
+        if opened.run(Program.python("")).ending == "refused":
+            phase.note("left out: programs cannot be isolated on this machine")
+            return []
     return sandbox.measure(config.sandbox, config.repeats)
 
 
