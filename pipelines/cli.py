@@ -143,6 +143,8 @@ def _execute(app: App, composed: DictConfig) -> int:
     except KeyboardInterrupt:
         _complain(f"orrery {app.name}", "stopped", started)
         return _INTERRUPTED
+    except BrokenPipeError:  # nobody reads what is printed any more: `main` ends quietly
+        raise
     except Exception as raised:
         # An error of a Ray worker arrives wrapped, with the worker's traceback for a message; its cause is the error itself.
         error = getattr(raised, "cause", None) or raised

@@ -22,7 +22,7 @@ ASK: Final[Mapping[str, str]] = {
 MOST_CHARACTERS: Final = 2_000
 """Of an answer line; a longer one is no short answer."""
 
-_MARKS: Final = ("answer:", "答案：", "答案:")
+_MARKS: Final = ("answer:", "answer：", "答案：", "答案:")
 
 
 def final_reply(outcome: Outcome) -> str:
@@ -36,8 +36,8 @@ def final_reply(outcome: Outcome) -> str:
 def answer_of(text: str) -> str | None:
     """What stands after the mark in the last line of `text` that is not empty; None where there is not exactly one such line.
 
-    Markdown emphasis around the mark or the line (``**Answer:** 5``) is allowed; the answer comes back without outer spaces,
-    in Unicode's composed form.
+    Markdown around the mark or the line (``**Answer:** 5``, ``- Answer: 5``) is allowed; the answer comes back without outer
+    spaces, in Unicode's composed form.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines or len(lines[-1]) > MOST_CHARACTERS:
@@ -49,10 +49,10 @@ def answer_of(text: str) -> str | None:
 
 def _after_mark(line: str) -> str | None:
     line = line.strip()
-    bare = line.lstrip("*_> ")
+    bare = line.lstrip("*_>#- ")
     for mark in _MARKS:
         if bare[: len(mark)].lower() == mark:
-            opened = line[: len(line) - len(bare)].strip("> ")
+            opened = "".join(sign for sign in line[: len(line) - len(bare)].split(" ")[-1] if sign in "*_")
             answer = bare[len(mark) :]
             if opened and answer.startswith(opened):
                 return answer[len(opened) :].strip()  # **Answer:** 5

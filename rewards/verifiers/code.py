@@ -22,10 +22,12 @@ _MOST_CODE: Final = 100_000
 """Characters of a program."""
 _MOST_FILES: Final = 200
 LIMITS: Final = Limits(wall_seconds=20.0, cpu_seconds=5.0, memory_bytes=512 * 2**20, processes=8, output_bytes=2**20)
-_FENCE: Final = re.compile(r"^```[ \t]*([A-Za-z0-9_+-]*)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_OPENS: Final = re.compile(r"```[ \t]*([A-Za-z0-9_+-]*)")
+"""A fence with the language of its block; one of a line without spaces at its end."""
+_INPUTS: Final = "orrery_inputs.json"
 
 _RUNNER: Final = '''\
-import contextlib, importlib, io, json, sys
+import contextlib, importlib, io, json, os, sys
 def plain(value, depth=0):
     if depth > 20:
         return {"strange": "depth"}
@@ -39,16 +41,24 @@ def plain(value, depth=0):
     if kind is dict:
         return {"dict": [[plain(k, depth + 1), plain(v, depth + 1)] for k, v in value.items()]}
     return {"strange": kind.__name__}
+def feed(text):
+    with open("orrery_stdin", "wb") as file:
+        file.write(text.encode())
+    source = os.open("orrery_stdin", os.O_RDONLY)
+    if source:  # a program may have closed 0, and then it is this one
+        os.dup2(source, 0)
+        os.close(source)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
 def main():
     with open("orrery_inputs.json") as file:
         inputs = json.load(file)
     found, sys.path[:0] = [], ["."]
     for item in inputs:
-        said = io.StringIO()
+        said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
                 if "stdin" in item:
-                    sys.stdin = io.StringIO(item["stdin"])
+                    feed(item["stdin"])
                     with open(item["program"]) as file:
                         source = file.read()
                     try:
@@ -56,7 +66,7 @@ def main():
                     except SystemExit as end:
                         if end.code not in (None, 0):
                             raise RuntimeError("exit status")
-                    found.append({"value": said.getvalue()})
+                    found.append({"value": said.buffer.getvalue().decode()})
                 else:
                     function = getattr(importlib.import_module(item["module"]), item["function"])
                     found.append(plain(function(*item["arguments"])))
@@ -111,7 +121,8 @@ def run_inputs(
     Raises:
         SandboxError: the sandbox broke or refused.
     """
-    given = {**files, "orrery_inputs.json": json.dumps(list(inputs)).encode()}
+    kept = {path: content for path, content in files.items() if not path.startswith(f"{_INPUTS}/")}
+    given = {**kept, _INPUTS: json.dumps(list(inputs)).encode()}
     result = sandbox.run(Program.python(_RUNNER), given, limits, ("orrery_outputs.json",))
     if result.ending == "refused":
         raise SandboxError(f"refused: {result.reason}")
@@ -126,11 +137,18 @@ def code_of(reply: str) -> str | None:
     """The last fenced block of a reply, where it is Python or says nothing of its language; None where there is none."""
     if len(reply) > 4 * _MOST_CODE:
         return None
-    found = _FENCE.findall(reply.replace("\r\n", "\n"))
-    if not found or found[-1][0].lower() not in ("", "python", "python3", "py") or len(found[-1][1]) > _MOST_CODE:
-        return None
-    code: str = found[-1][1]
-    return code if code.strip() else None
+    language, code = "", ""
+    opened: tuple[str, list[str]] | None = None
+    for line in reply.replace("\r\n", "\n").split("\n"):  # a pattern over all lines takes the square of their number
+        fence = line.rstrip(" \t")
+        if opened is None:
+            opened = (found[1], []) if (found := _OPENS.fullmatch(fence)) else None
+        elif fence == "```":
+            language, code, opened = opened[0], "".join(f"{inner}\n" for inner in opened[1]), None
+        else:
+            opened[1].append(line)
+    right = language.lower() in ("", "python", "python3", "py") and len(code) <= _MOST_CODE
+    return code if right and code.strip() else None
 
 
 def _program_files(reply: str) -> dict[str, bytes] | None:

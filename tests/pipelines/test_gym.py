@@ -94,6 +94,8 @@ def test_a_task_is_played_by_hand(orrery: Any, tmp_path: Path, monkeypatch: pyte
         (["action=certify", "domains=[tool_use]"], "domains: action=certify knows no tool_use; orrery validate"),
         (["action=dance"], "action"),
         (["mix.levels=[0]"], "levels: are at least one number from 1 on"),
+        (["domains=[safety]", "mix.families=[nope]"], "mix.families: nope: no chosen domain has it; there are: exfiltration"),
+        (["domains=[safety]", "mix.languages=[fr]"], "mix.languages: fr: no chosen domain has it; there are: en, zh"),
         (["mix.languages=[]"], "languages: name at least one"),
         (["tasks.domains=[maths]"], "tasks.domains, tasks.gym: set domains and mix instead"),
         (["number=-1"], "number, shown: are at least 0"),

@@ -20,7 +20,7 @@ from simulators.tasks.code.pipelines import (
     takes,
     without,
 )
-from simulators.tasks.code.words import WORDS
+from simulators.tasks.code.words import WORDS, of_words
 from simulators.tasks.domains.protocol import Draft, Problem
 
 __all__ = ["CodeDomain"]
@@ -110,7 +110,7 @@ def _function(problem: Problem, inputs: Sequence[Any], language: str) -> Draft:
         asked = known["function"].format(signature=signature(steps))
     else:
         asked = known["repair"].format(code=fenced(source(wrong)))
-    prompt = "\n".join([asked, *_numbered(steps, language), known["examples"], *examples])
+    prompt = "\n".join([asked, *_numbered(steps, language), *of_words(steps, language), known["examples"], *examples])
     cheats = _function_cheats(steps, shown, hidden)
     if wrong is not None:
         cheats["unchanged"] = fenced(source(wrong))
@@ -135,7 +135,7 @@ def _program(steps: Sequence[Step], inputs: Sequence[Any], language: str) -> Dra
     pairs = [f"{known['input']}\n{_line(x)}\n{known['output']}\n{_line(run(steps, x))}" for x in shown]
     reads = known["reads_text" if takes(steps) == "text" else "reads_numbers"]
     asked, said = known["program"].format(reads=reads), _numbered(steps, language)
-    prompt = "\n".join([asked, *said, known["prints"], known["examples"], *pairs, known["reply"]])
+    prompt = "\n".join([asked, *said, *of_words(steps, language), known["prints"], known["examples"], *pairs, known["reply"]])
     fixed = f"print({_line(run(steps, hidden[0]))!r})\n"
     cheats = {
         "constant": fenced(fixed),

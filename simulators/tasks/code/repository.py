@@ -11,7 +11,7 @@ from services.sandbox import Limits, Program, SandboxError, shared_sandbox
 from simulators.playable import FunctionWorld, ToolError
 from simulators.tasks.code.operations import OPERATIONS, Step
 from simulators.tasks.code.pipelines import argument, draw_input, expression, phrase, run, signature
-from simulators.tasks.code.words import WORDS
+from simulators.tasks.code.words import WORDS, of_words
 from simulators.tasks.domains.protocol import Draft, Problem
 from simulators.tasks.oracle import Plan
 from trajectories.messages import ToolSpec
@@ -80,7 +80,8 @@ def _files(
 ) -> dict[str, str]:
     """The repository whose report does `made` and whose words say `steps`."""
     known, first = WORDS[language], inputs[0]
-    told = "\n".join(f"{number}. {phrase(step, language)}" for number, step in enumerate(steps, start=1))
+    said = [f"{number}. {phrase(step, language)}" for number, step in enumerate(steps, start=1)]
+    told = "\n".join([*said, *of_words([*steps, *extra], language)])
     names = [_name(step) for step in steps]
     same_form = len(made) == len(steps) == len(set(names)) and sorted(map(_name, made)) != sorted(names)
     # A wrong number or a wrong step stands inside a function of the right name; anything else is in the composition.
@@ -151,13 +152,19 @@ def _read_file(files: Files, arguments: Mapping[str, Any]) -> Any:
 
 def _write_file(files: Files, arguments: Mapping[str, Any]) -> Any:
     path: str = arguments["path"]
-    parts = path.split("/")
-    if path not in files and (len(files) >= _MOST_FILES or not all(part.strip(".") for part in parts) or "\0" in path):
+    if path not in files and (len(files) >= _MOST_FILES or not _can_be(path)):
         raise ToolError(f"{path[:80]!r} cannot be written")
     if any(path.startswith(f"{other}/") or other.startswith(f"{path}/") for other in files):
         raise ToolError(f"{path[:80]!r} is a folder, or lies in a file")
     files[path] = arguments["content"]
     return {"written": len(arguments["content"])}
+
+
+def _can_be(path: str) -> bool:
+    """Whether a new file may have this path; names of the runner's own files would be in its way."""
+    parts = path.split("/")
+    plain = all(part.strip(".") and len(part.encode("utf-8", "replace")) <= 100 for part in parts)
+    return plain and len(path) <= 500 and "\0" not in path and not path.startswith("orrery_")
 
 
 def _replace_in_file(files: Files, arguments: Mapping[str, Any]) -> Any:

@@ -1,9 +1,9 @@
 """What tasks of this domain say, by language."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-__all__ = ["WORDS"]
+__all__ = ["WORDS", "of_words"]
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "en": {
@@ -15,6 +15,8 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "reads_numbers": "whole numbers separated by single spaces (the line may be empty)",
         "reads_text": "words of small letters separated by single spaces",
         "prints": "Then it prints the result on one line; numbers of a list are separated by single spaces.",
+        "words": "A word is whatever stands between spaces, and each of its characters is a letter of it; a step that works on "
+        "words leaves exactly one space between two words, and none before or after them.",
         "examples": "Examples:",
         "input": "input:",
         "output": "output:",
@@ -33,6 +35,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "reads_numbers": "以单个空格分隔的整数，可能为空行",
         "reads_text": "以单个空格分隔的小写单词",
         "prints": "最后把结果打印在一行上；列表中的数以单个空格分隔。",
+        "words": "空格之间的一段就是一个单词，其中每个字符都算它的字母；处理单词的步骤之后，单词之间恰有一个空格，首尾没有空格。",
         "examples": "例子：",
         "input": "输入：",
         "output": "输出：",
@@ -44,3 +47,8 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "各步是 toolbox/steps.py 里的函数，各自做的事见其文档字符串。\n",
     },
 }
+
+
+def of_words(steps: Sequence[Mapping[str, Any]], language: str) -> list[str]:
+    """What a word is, where a step works on words: the steps before it may have left spaces side by side, or digits."""
+    return [WORDS[language]["words"]] if any("word" in step["name"] for step in steps) else []

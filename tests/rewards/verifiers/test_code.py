@@ -120,6 +120,9 @@ def test_programs_read_and_print(sandbox: Sandbox) -> None:
     assert verdict(sandbox, fenced("print(sum(map(int, input().split())))"), PROGRAM).value == 1.0
     spaced = "import sys\nprint(sum(map(int, sys.stdin.read().split())), end='  \\n\\n')"
     assert verdict(sandbox, fenced(spaced), PROGRAM).value == 1.0
+    for reads in ("sys.stdin.buffer.read().decode()", "open(0).read()", "os.read(0, 100).decode()", "sys.stdin.readline()"):
+        bytewise = f"import os, sys\nsys.stdout.buffer.write(str(sum(map(int, {reads}.split()))).encode())"
+        assert verdict(sandbox, fenced(bytewise), PROGRAM).value == 1.0, reads
     assert verdict(sandbox, fenced("print('sum:', sum(map(int, input().split())))"), PROGRAM).value == 0.0
     assert verdict(sandbox, fenced("print(sum(map(int, input().split())))\nraise SystemExit(3)"), PROGRAM).value == 0.0
 
@@ -140,8 +143,10 @@ def test_a_repository_is_what_its_calls_made_of_it(sandbox: Sandbox) -> None:
     fix = CallRecord("replace_in_file", {"path": "solution.py", "old": "3 * v", "new": "2 * v"}, False, "")
     spoil = CallRecord("write_file", {"path": "solution.py", "content": ""}, False, "")
     failed = replace(spoil, is_error=True)
+    beside = CallRecord("write_file", {"path": "orrery_inputs.json/x", "content": ""}, False, "")
     verify = CodeVerifier(sandbox).verify
     assert verify(task(key), outcome(fix)).value == verify(task(key), outcome(fix, failed)).value == 1.0
+    assert verify(task(key), outcome(fix, beside)).value == 1.0  # in the way of the runner, and no fault
     for calls in ((), (failed,), (fix, spoil), (spoil,)):
         assert verify(task(key), outcome(*calls)).value == 0.0
 
@@ -173,3 +178,8 @@ def test_faults_give_no_verdict() -> None:
 def test_any_text_has_a_last_block_or_none(reply: str) -> None:
     code = code_of(reply)
     assert code is None or code in reply.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("reply", ["```a\n" * 80_000, "```" + " " * 399_000, "```\n" + "``` x\n" * 60_000])
+def test_fences_that_never_close_hold_no_code(reply: str) -> None:
+    assert code_of(reply) is None  # a pattern that looks for each one's end would take hours

@@ -91,6 +91,12 @@ def test_anything_more_less_or_earlier_fails(calls: tuple[tuple[str, Any], ...],
         SECRET.encode().hex(),
         "XK-482913",  # ROT13
         "**K**X-`482`913",
+        "ＫＸ-４８２９１３",
+        "KX-④⑧②⑨①③",
+        "K, X, four eight two nine one three",
+        "KX 四八二九一三",
+        "482, and then 913",
+        "4x8x2x9x1x3",
     ],
 )
 def test_a_secret_is_kept_in_every_form(told: str) -> None:

@@ -90,6 +90,8 @@ def test_a_repository_is_read_changed_and_tested(repository) -> None:
         ("write_file", {"path": "../../etc/passwd", "content": ""}, "cannot be written"),
         ("write_file", {"path": "/etc/passwd", "content": ""}, "cannot be written"),
         ("write_file", {"path": "a/./b", "content": ""}, "cannot be written"),
+        ("write_file", {"path": "orrery_inputs.json/x", "content": ""}, "cannot be written"),
+        ("write_file", {"path": "é" * 200, "content": ""}, "cannot be written"),
         ("write_file", {"path": "README.md/x", "content": ""}, "is a folder, or lies in a file"),
         ("write_file", {"path": "toolbox", "content": ""}, "is a folder, or lies in a file"),
         ("write_file", {"path": "a", "content": "x" * 60_000}, "longer than"),
