@@ -1,5 +1,6 @@
 """Tasks of the gym are demonstrated, stored, validated and judged like those of tool worlds."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks import make_agent, play
 from simulators.tasks.domains.stream import DomainMix
 from simulators.tasks.stream import TaskStream
+from trajectories.shards import read
 
 STREAM = TaskStream(domains=("safety", "tool_use"), gym=DomainMix(levels=(1, 2), languages=("en", "zh")))
 
@@ -49,3 +51,12 @@ def test_a_data_set_of_several_domains_is_valid(orrery: Any, tmp_path: Path) -> 
     checked = orrery("validate", "dataset=made", "recertify=true", "out=checked")
     assert checked.status == 0, checked.out
     assert orrery("export", "dataset=made", "format=trl_sft", "out=exported").status == 0
+    assert orrery("export", "dataset=made", "format=verl", "out=verl").status == 0
+    rows = list(read(tmp_path / "verl"))
+    assert {row["ability"] for row in rows} == {"safety", "tool_use"}
+    sources = {row["data_source"] for row in rows}
+    assert "orrery/safety" in sources and "orrery/order_desk" in sources
+    for row in rows:  # who is graded sees the prompt, and the answer stands nowhere in it
+        key = json.loads(row["reward_model"]["ground_truth"])["key"]
+        told = [] if key is None else [key["answer"], *key["secrets"]]
+        assert all(text is None or text not in str(row["prompt"]) for text in told)

@@ -37,7 +37,7 @@ def _make(group: Group, settings: FormatSettings) -> Made:
     return Made(
         rows=[
             {
-                "data_source": data_source(row["world"], settings),
+                "data_source": data_source(group, settings),
                 "prompt": text_prompt(row),
                 "env_class": settings.skyrl.env_class,
                 "reward_spec": {"method": "rule", "ground_truth": ground_truth(group)},

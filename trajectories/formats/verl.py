@@ -21,7 +21,7 @@ from trajectories.formats.prompts import plain_opening
 from trajectories.formats.settings import FormatSettings
 from trajectories.json_text import plain_json_text
 
-__all__ = ["FORMAT", "PROMPT", "data_source", "ground_truth", "text_prompt", "tools_text"]
+__all__ = ["FORMAT", "PROMPT", "data_source", "domain_of", "ground_truth", "text_prompt", "tools_text"]
 
 PROMPT = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 _PLAIN_INFO = pa.struct(
@@ -49,9 +49,15 @@ def _schema(extra_info: pa.DataType) -> pa.Schema:
     )
 
 
-def data_source(world: str, settings: FormatSettings) -> str:
-    """``orrery/order_desk``; a world that is a file goes by its name."""
-    return f"{settings.data_source}/{PurePath(world).stem}"
+def domain_of(group: Group) -> str:
+    """The domain of the group's task."""
+    return str((group.task or {}).get("domain") or "tool_use")
+
+
+def data_source(group: Group, settings: FormatSettings) -> str:
+    """``orrery/order_desk``, where a world that is a file goes by its name; of other domains than tool_use, ``orrery/maths``."""
+    domain = domain_of(group)
+    return f"{settings.data_source}/{PurePath(group.rows[0]['world']).stem if domain == 'tool_use' else domain}"
 
 
 def ground_truth(group: Group) -> str:
@@ -101,10 +107,10 @@ def _make(group: Group, settings: FormatSettings) -> Made:
     return Made(
         rows=[
             {
-                "data_source": data_source(row["world"], settings),
+                "data_source": data_source(group, settings),
                 "agent_name": settings.verl.agent_name,
                 "prompt": prompt,
-                "ability": "tool_use",
+                "ability": domain_of(group),
                 "reward_model": {"style": "rule", "ground_truth": ground_truth(group)},
                 "extra_info": info,
             }
