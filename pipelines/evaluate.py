@@ -22,6 +22,7 @@ from pipelines.rollouts import Rollouts, RolloutSettings, open_rollouts
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
 from pipelines.statistics import pass_rate
+from pipelines.streams import check_stream
 from pipelines.structured import plain
 from pipelines.train import RL_ERRORS
 from rewards.composition import CompositeReward, RewardConfig
@@ -273,8 +274,9 @@ def pass_values(trajectories: Sequence[Trajectory]) -> list[float | None]:
 def check(config: Evaluate) -> None:
     """Policy and worlds are there."""
     read_dialect(config.policy)
-    for world in (*config.examination.tasks.worlds, *filter(None, [config.examination.unseen_world])):
-        load(world)
+    check_stream(config.examination.tasks, "examination.tasks")
+    if config.examination.unseen_world is not None:
+        load(config.examination.unseen_world)
 
 
 register("evaluate", Evaluate, run, check=check, user_errors=RL_ERRORS)

@@ -19,7 +19,8 @@ from pipelines.exercising.sampling import sample_tasks, shown
 from pipelines.progress import Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
-from simulators.tasks.domains.registry import DOMAINS, domain_of
+from pipelines.streams import check_mix
+from simulators.tasks.domains.registry import DOMAINS
 from simulators.tasks.domains.stream import DomainMix
 from simulators.tasks.stream import TaskStream, UncertifiableError
 from trajectories.shards import ShardError
@@ -112,15 +113,8 @@ def _distinct(config: Gym, run: RunDirectory) -> dict[str, Any]:
 
 
 def check(config: Gym) -> None:
-    """Families and languages are some domain's; where several are chosen, each takes those that it has."""
-    domains = [domain_of(name) for name in config.chosen if name != "tool_use"]
-    for key, wanted, known in (
-        ("families", config.mix.families, {family for domain in domains for family in domain.families}),
-        ("languages", config.mix.languages, {language for domain in domains for language in domain.languages}),
-    ):
-        unknown = [name for name in wanted if name not in known]
-        if unknown and domains:
-            raise UserError(f"mix.{key}: {', '.join(unknown)}: no chosen domain has it; there are: {', '.join(sorted(known))}")
+    """Families and languages are some domain's."""
+    check_mix(config.mix, config.chosen, "mix")
 
 
 _ACTIONS = {"list": _list, "sample": _sample, "play": _play, "certify": _certify, "distinct": _distinct}

@@ -22,6 +22,7 @@ from pipelines.run_directory import RunDirectory, require_same_settings
 from pipelines.schema import Command, register
 from pipelines.sft import cold_start
 from pipelines.statistics import paired_difference
+from pipelines.streams import check_stream
 from pipelines.structured import plain
 from pipelines.synthesis.crew import Player
 from pipelines.synthesize import Synthesize, make_dataset
@@ -199,8 +200,11 @@ def _shown(estimate: dict[str, Any], sign: str = "") -> str:
 
 def check(config: Quickstart) -> None:
     """The worlds are there, and the policy and the cold start if they are named."""
-    for world in (*config.tasks.worlds, *filter(None, [config.examination.unseen_world])):
-        load(world)
+    check_stream(config.tasks, "tasks")
+    if config.tasks.domains != ("tool_use",):
+        raise UserError("tasks.domains: the quickstart's teacher plays tasks of tool_use alone; orrery train takes the others")
+    if config.examination.unseen_world is not None:
+        load(config.examination.unseen_world)
     if config.policy.path is not None:
         read_dialect(config.policy)
     if config.cold_start is not None:

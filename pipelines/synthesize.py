@@ -21,6 +21,7 @@ from pipelines.models import usage_of
 from pipelines.progress import Phase, Progress
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Counted, register
+from pipelines.streams import check_stream
 from pipelines.synthesis.crew import Band, Judging, Player, check_crew, check_records
 from pipelines.synthesis.flow import chunks
 from pipelines.synthesis.journal import JOURNAL_SCHEMA, SafePoint, safe_point, totals
@@ -33,7 +34,7 @@ from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
 from services.chat import StoreError
 from simulators.stochastic import ToolTroubles
 from simulators.tasks.stream import TaskStream, UncertifiableError
-from simulators.worlds import WorldSpecError, load
+from simulators.worlds import WorldSpecError
 from trajectories.card import write_card
 from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, from_row
 from trajectories.columns import from_batch, to_batch
@@ -208,8 +209,9 @@ def _as_reward(reason: str | None, detail: str | None) -> Reward:
 
 def check(config: Synthesize) -> None:
     """The worlds exist and are well formed, users have a voice, models their keys, and benchmarks can be read."""
-    for world in config.tasks.worlds:
-        load(world)
+    check_stream(config.tasks, "tasks")
+    if config.policy.kind == "teacher" and config.tasks.domains != ("tool_use",):
+        raise UserError("policy.kind: a teacher plays the tasks of tool_use alone; take an oracle, or leave tasks.domains")
     if len(set(config.tasks.worlds)) < len(config.tasks.worlds):
         raise UserError("tasks.worlds: one is named twice, and each of its tasks would be there twice; name each once")
     check_voice(config.voice, "voice")

@@ -10,6 +10,7 @@ from pipelines.progress import Progress
 from pipelines.rollouts import RolloutSettings, open_rollouts
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register
+from pipelines.streams import check_stream
 from rewards.composition import RewardConfig
 from rl.policy.presets import ModelDirectoryError
 from rl.policy.source import PolicyConfig, read_dialect
@@ -18,7 +19,7 @@ from rl.rollout.error_budget import ErrorBudgetSpentError
 from rl.training.checkpoints import CheckpointError
 from rl.training.forward import LogProbabilityError
 from simulators.tasks.stream import TaskStream, UncertifiableError
-from simulators.worlds import WorldSpecError, load
+from simulators.worlds import WorldSpecError
 from trajectories.shards import ShardError
 
 __all__ = ["RL_ERRORS", "Train"]
@@ -88,8 +89,7 @@ async def _train(config: Train, run: RunDirectory, progress: Progress) -> dict[s
 def check(config: Train) -> None:
     """Policy and worlds are there."""
     read_dialect(config.policy)
-    for world in config.tasks.worlds:
-        load(world)
+    check_stream(config.tasks, "tasks")
 
 
 register("train", Train, run, check=check, user_errors=RL_ERRORS)

@@ -60,3 +60,18 @@ def test_a_data_set_of_several_domains_is_valid(orrery: Any, tmp_path: Path) -> 
         key = json.loads(row["reward_model"]["ground_truth"])["key"]
         told = [] if key is None else [key["answer"], *key["secrets"]]
         assert all(text is None or text not in str(row["prompt"]) for text in told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["synthesize", "tasks.domains=[safety]", "policy.kind=teacher"], "policy.kind: a teacher plays the tasks of tool_use"),
+        (["synthesize", "tasks.domains=[safety]", "tasks.gym.families=[nope]"], "tasks.gym.families: nope: no chosen domain has"),
+        (["synthesize", "tasks.domains=[alchemy]"], "domains: alchemy is not among tool_use, maths"),
+        (["quickstart", "tasks.domains=[maths]"], "tasks.domains: the quickstart's teacher plays tasks of tool_use alone"),
+        (["validate", "tasks.domains=[maths]"], "tasks.domains: only tool_use is probed here"),
+    ],
+)
+def test_what_cannot_be_had_is_told_before_anything_starts(orrery: Any, arguments: list[str], words: str) -> None:
+    result = orrery(*arguments)
+    assert result.status == 2 and words in result.error and "Traceback" not in result.error
