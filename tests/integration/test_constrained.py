@@ -164,6 +164,7 @@ async def test_a_grammar_that_is_none_fails_its_own_request_alone(engine, garbag
     assert len(await garbage.sample(engine, 2, garbage.grammar(), "after", most=8)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("garbage", ["qwen3"], indirect=True)
 async def test_episodes_are_marked_recorded_and_replayed(garbage, ray_cluster, tmp_path):
     tasks = [compose(WORLD, index, run_seed=5, split="train", difficulty=1) for index in range(3)]

@@ -246,6 +246,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_a_killed_driver_leaves_no_process_behind(nano_directory):
     settings = json.dumps(dataclasses.asdict(engine_config(nano_directory)))
     driver = subprocess.Popen(

@@ -215,6 +215,7 @@ def recorded(paths: list[Path]) -> list[Trajectory]:
     return [from_row(Trajectory, row) for path in paths for batch in read_batches(path) for row in from_batch(batch)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_and_neither_loses_nor_repeats_a_rollout(killed: Path, shell: Shell) -> None:
     mine = shell.directory / "mine"
     run = shutil.copytree(killed, shell.directory / "resumed")

@@ -49,6 +49,7 @@ def test_quick_shrinks_every_benchmark() -> None:
     assert Bench().sizes == Bench()
 
 
+@pytest.mark.slow
 def test_tool_calls_are_measured_in_process_and_through_the_pool(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

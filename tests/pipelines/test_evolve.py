@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from simulators.environment import Environment
 from simulators.worlds import load
 from trajectories.codec import from_row
@@ -10,6 +12,7 @@ from trajectories.shards import read
 from trajectories.tasks import Task
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     summaries = []
@@ -37,6 +40,7 @@ def test_one_worker_and_two_write_the_same_registry(orrery, monkeypatch, tmp_pat
     assert "](registry.png)" in report and row["domain"] in report
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_is_taken_up_and_ends_like_one_that_was_not(orrery, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ("evolve", "domains=2", "categories=[education]")

@@ -4,7 +4,10 @@ import json
 import resource
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_peak_memory_counts_driver_and_workers(orrery, tmp_path: Path) -> None:
     result = orrery("evolve", "out=x", "workers=2", "domains=4", "categories=[education]")
     assert result.status == 0, result.error

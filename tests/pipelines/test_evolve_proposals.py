@@ -99,6 +99,7 @@ def summary_of(name: str) -> dict[str, Any]:
     return json.loads(Path(name, "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_what_a_model_proposed_grows_again_without_it_with_one_worker_and_with_two(
     orrery, endpoint: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -459,6 +459,7 @@ def long_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("long"), many, rows_per_shard=256)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_command_killed_and_resumed_with_more_workers_writes_what_it_would_have_written(
     long_dataset: Path, tmp_path: Path

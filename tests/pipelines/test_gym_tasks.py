@@ -45,6 +45,7 @@ def test_rulers_play_every_domain(kind: str, value: float) -> None:
         make_agent("patient", task, world)
 
 
+@pytest.mark.slow
 def test_a_data_set_of_several_domains_is_valid(orrery: Any, tmp_path: Path) -> None:
     made = orrery("synthesize", "tasks.domains=[safety,tool_use]", "tasks.gym.levels=[1,2,3]", "count=30", "out=made")
     assert made.status == 0 and "30 rows of 30 dialogues" in made.out

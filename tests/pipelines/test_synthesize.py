@@ -203,6 +203,7 @@ def test_a_polite_kill_keeps_the_rows_and_says_how_to_go_on(tmp_path: Path) -> N
     assert process.returncode == 130 and "continue with out=x resume=auto" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_command_killed_and_resumed_with_more_workers_writes_what_it_would_have_written(tmp_path: Path) -> None:
     arguments = ["count=600", "rows_per_shard=40", "policy.kind=teacher", "policy.competence=0.7"]

@@ -66,6 +66,7 @@ def url() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_judge_that_fails_now_and_then_makes_no_verdict_up_and_is_asked_again_on_resume(
     orrery: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str

@@ -28,6 +28,7 @@ ARGUMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_troubled_run_that_was_killed_and_resumed_writes_what_it_would_have_written(tmp_path: Path) -> None:
     killed = start(tmp_path, *ARGUMENTS, "out=killed")

@@ -57,6 +57,7 @@ def second_words(directory: str) -> list[str]:
     return [[message["content"] for message in row["messages"] if message["role"] == "user"][1] for row in rows]
 
 
+@pytest.mark.slow
 def test_users_speak_by_the_model_and_replay_without_it(orrery: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -78,6 +79,7 @@ def test_users_speak_by_the_model_and_replay_without_it(orrery: Any, monkeypatch
     assert summaries[0]["dataset_digest"] == summaries[1]["dataset_digest"] and summaries[0]["passes"] == 8
 
 
+@pytest.mark.slow
 def test_a_model_that_makes_things_up_is_a_fault_of_the_user_and_no_failure(
     orrery: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

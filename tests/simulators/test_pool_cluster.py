@@ -40,6 +40,7 @@ async def episode(pool, slot, task, after_turn):
     return tuple(messages), observation.tools, await pool.outcome(slot)
 
 
+@pytest.mark.slow
 async def test_actors_spread_over_the_nodes_and_the_death_of_a_node_loses_no_episode(cluster):
     cluster, (first, second) = cluster
     turns = 0

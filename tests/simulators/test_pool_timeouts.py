@@ -166,6 +166,7 @@ async def test_a_stuck_environment_times_out_alone(cluster, silent_world):
         assert await finished(pool, "stuck", TASKS[1]) == expected(TASKS[1])[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Stubborn, Seizing])
 async def test_an_environment_that_nothing_can_interrupt_costs_its_neighbours_nothing(cluster, kind):
     config = PoolConfig(actors=1, operation_seconds=2, grace_seconds=3, max_deaths=1)
