@@ -68,7 +68,7 @@ def test_every_benchmark_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     measured = figures(tmp_path)
     assert tuple(measured) == BENCHMARKS
     with_limit = [figure for group in measured.values() for figure in group if figure["limit"]]
-    assert len(with_limit) == 19
+    assert len(with_limit) == 41
     assert all(figure["ratio"] > 0 for figure in with_limit)
     live = measured["environments"][0]["details"]
     assert (live["environments"], live["deaths"], live["lost"]) == (100, 1, 0)
