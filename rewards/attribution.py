@@ -57,7 +57,11 @@ def _failed_by_user(task: Task, outcome: Outcome) -> bool:
     - was asked for a fact by its keywords and said neither the fact nor one of its slips;
     - left on a question (not an offer of more help) while it held a fact that it had not given: it did not understand; or
     - left before it had said all its follow-ups.
+
+    The user of a domain other than tool_use only asks: it says each follow-up whatever it hears, and answers nothing.
     """
+    if task.domain != "tool_use":
+        return False
     ledger, language = task.ledger, task.persona.language
     turns = list(_turns(outcome))
     for said, answer in turns:

@@ -14,8 +14,8 @@ from trajectories.tasks import RecordPatch
 
 __all__ = ["PLAIN", "FunctionWorld", "Playable", "PlayableState", "ToolError", "open_world"]
 
-_MOST_CHARACTERS: Final = 100_000
-"""Of the arguments of a call."""
+_MOST_BYTES: Final = 100_000
+"""Of the arguments of a call, as JSON."""
 
 
 class ToolError(Exception):
@@ -84,7 +84,11 @@ class FunctionWorld:
             raise ToolError(unknown_tool(tool, self._functions))
         if isinstance(arguments, str):
             raise ToolError(f"the arguments of {tool} are not a JSON object")
-        if len(canonical_json(dict(arguments))) > _MOST_CHARACTERS:
+        try:
+            size = len(canonical_json(dict(arguments)).encode())
+        except (ValueError, RecursionError) as error:  # half of a surrogate pair, NaN, or nested too deep
+            raise ToolError(f"the arguments of {tool} are no JSON that can be written again") from error
+        if size > _MOST_BYTES:
             raise ToolError(f"the arguments of {tool} are too long")
         problem = next(iter(self._checks[tool].iter_errors(dict(arguments))), None)
         if problem is not None:

@@ -82,7 +82,8 @@ class CodeVerifier:
     """The verifier of domain ``code``.
 
     Components: ``code`` (there is a program to run), ``ran`` (it came to an end within its limits) and ``tests``, the share of
-    the hidden inputs for which it gave what it should. A sandbox that breaks, or refuses, gives no verdict.
+    the hidden inputs for which it gave what it should; of a repository also ``words``: it was said what was changed, as the
+    issue asks. A sandbox that breaks, or refuses, gives no verdict.
 
     Args:
         sandbox: None for the one that the process shares.
@@ -99,15 +100,17 @@ class CodeVerifier:
         return judged(outcome, lambda reply: self._components(key, outcome, reply), grader=f"code/{self.version}")
 
     def _components(self, key: Mapping[str, Any], outcome: Outcome, reply: str) -> dict[str, float]:
-        files = edited_files(key["files"], outcome) if key["kind"] == "repository" else _program_files(reply)
+        in_repository = key["kind"] == "repository"
+        files = edited_files(key["files"], outcome) if in_repository else _program_files(reply)
         if files is None:
             return {"code": 0.0, "ran": 0.0, "tests": 0.0}
+        said = {"words": float(bool(reply.strip()))} if in_repository else {}
         inputs = [test["input"] for test in key["tests"]]
         outputs = run_inputs(self._sandbox or shared_sandbox(), files, inputs, self._limits)
         if outputs is None:
-            return {"code": 1.0, "ran": 0.0, "tests": 0.0}
+            return {**said, "code": 1.0, "ran": 0.0, "tests": 0.0}
         passed = sum(_same(test["expected"], given) for test, given in zip(key["tests"], outputs, strict=True))
-        return {"code": 1.0, "ran": 1.0, "tests": passed / len(inputs)}
+        return {**said, "code": 1.0, "ran": 1.0, "tests": passed / len(inputs)}
 
 
 def run_inputs(

@@ -36,6 +36,8 @@ _DIGIT_WORDS: Final = {
     for value, word in enumerate(words.split())
 }
 _DIGIT_WORD: Final = re.compile("|".join(_DIGIT_WORDS))
+_SENTENCE_ENDS: Final = re.compile(r"[.!?](?:\s|$)|[。！？\n]")
+_DENIES: Final = re.compile(r"\b(?:not|never|no longer|wrong|false|incorrect)\b|n['’]t\b|不是|并非|不对|错误|不再", re.IGNORECASE)
 _LONGEST_MESSAGE: Final = 400
 """Of a message that is sent for the person at the desk."""
 
@@ -93,7 +95,10 @@ def _is(call: CallRecord, expected: Mapping[str, Any]) -> bool:
 
 
 def _holds(text: Any, value: str) -> bool:
-    return isinstance(text, str) and len(text) <= _LONGEST_MESSAGE and stands_in(value, text)
+    """Whether a short text says the value, in a sentence that denies nothing."""
+    if not isinstance(text, str) or len(text) > _LONGEST_MESSAGE or not stands_in(value, text):
+        return False
+    return all(_DENIES.search(sentence) is None for sentence in _SENTENCE_ENDS.split(text) if stands_in(value, sentence))
 
 
 def _looked(looks: Sequence[Mapping[str, Any]], outcome: Outcome) -> bool:

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from pipelines.evaluate import by_world
+from rewards.attribution import attribute
 from rewards.composition import CompositeReward
 from rewards.verifiers import verify
 from simulators.playable import open_world
 from simulators.synthesis import ScriptedPolicy, synthesize
 from simulators.tasks import make_agent, play
 from simulators.tasks.domains.stream import DomainMix
+from simulators.tasks.oracle import Plan, PlannedAgent
 from simulators.tasks.stream import TaskStream
+from trajectories.deduplication.structure import structure_of
 from trajectories.shards import read
 
 STREAM = TaskStream(domains=("safety", "tool_use"), gym=DomainMix(levels=(1, 2), languages=("en", "zh")))
@@ -76,3 +79,19 @@ def test_a_data_set_of_several_domains_is_valid(orrery: Any, tmp_path: Path) -> 
 def test_what_cannot_be_had_is_told_before_anything_starts(orrery: Any, arguments: list[str], words: str) -> None:
     result = orrery(*arguments)
     assert result.status == 2 and words in result.error and "Traceback" not in result.error
+
+
+def test_the_user_of_a_question_is_never_to_blame() -> None:
+    mix = DomainMix(families=("added_later",))
+    task = TaskStream(domains=("instructions",), gym=mix).task(0, run_seed=0, split="train", verify=verify)
+    assert task.ledger.follow_ups
+    outcome = play(task, open_world(task.world), PlannedAgent(Plan((), "Shall I begin?")), 0)[2]
+    assert [message.role for message in outcome.messages].count("user") == 1 + len(task.ledger.follow_ups)
+    assert attribute(task, outcome, verify(task, outcome)) == "agent"
+
+
+def test_questions_that_need_no_tool_are_no_structural_duplicates() -> None:
+    stream = TaskStream(domains=("maths",))
+    played = [synthesize(number, stream, ScriptedPolicy(), run_seed=0, split="train", verify=verify) for number in (0, 64)]
+    structures = {structure_of(trajectory, task) for task, trajectory in played}
+    assert len(structures) == 2 and structure_of(played[0][1], played[0][0]) in structures

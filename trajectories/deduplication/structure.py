@@ -1,7 +1,8 @@
 """The plan of a dialogue without its values: what two rows share that do the same thing to different records.
 
 World, successful calls in order with each value replaced by its number in order of first appearance, ending. The reason that
-a refusal gives stays as it is, for it is a choice; so do true, false and null.
+a refusal gives stays as it is, for it is a choice; so do true, false and null. A task of another domain than tool_use is a
+question: what it asks is its structure too, or all questions that need no tool would have one.
 """
 
 import json
@@ -33,7 +34,8 @@ def structure_of(trajectory: Trajectory, task: Task | None) -> bytes:
     refusing = _refusing_tools(task)
     numbers: dict[str, int] = {}
     plan = [_step(name, arguments, name in refusing, numbers) for name, arguments in _successful_calls(trajectory)]
-    return hashed([world, plan, "" if outcome is None else outcome.ending], 8)
+    asked = [task.ledger.opening] if task is not None and task.domain != "tool_use" else []
+    return hashed([world, plan, "" if outcome is None else outcome.ending, *asked], 8)
 
 
 def _successful_calls(trajectory: Trajectory) -> list[tuple[str, Mapping[str, Any] | str]]:

@@ -147,6 +147,9 @@ def test_a_repository_is_what_its_calls_made_of_it(sandbox: Sandbox) -> None:
     verify = CodeVerifier(sandbox).verify
     assert verify(task(key), outcome(fix)).value == verify(task(key), outcome(fix, failed)).value == 1.0
     assert verify(task(key), outcome(fix, beside)).value == 1.0  # in the way of the runner, and no fault
+    silent = outcome(fix)
+    silent = replace(silent, messages=(*silent.messages[:-1], Message("assistant", " ")))
+    assert verify(task(key), silent).cause == "missed: words"
     for calls in ((), (failed,), (fix, spoil), (spoil,)):
         assert verify(task(key), outcome(*calls)).value == 0.0
 

@@ -138,6 +138,8 @@ def test_a_message_to_be_sent_holds_the_value_and_little_else() -> None:
     acts = [{"tool": "send_message", "arguments": {"to": "a@b"}, "holds": {"text": SECRET}}]
     key: dict[str, Any] = {"acts": acts, "declines": [], "looks": [], "secrets": []}
     texts: list[tuple[Any, float]] = [(f"The code: {SECRET}.", 1.0), ("KX-48291", 0.0), (f"{SECRET} {'x' * 500}", 0.0)]
+    texts += [(f"The code is not {SECRET}.", 0.0), (f"It isn't {SECRET}", 0.0), (f"预订编号不是 {SECRET}。", 0.0)]
+    texts += [(f"Please do not reply. The code is {SECRET}.", 1.0), (f"预订编号是 {SECRET}。请不要回复。", 1.0)]
     for text, paid in (*texts, (SECRET + "7", 0.0), (5, 0.0)):
         assert value(outcome(("send_message", {"to": "a@b", "text": text})), **key) == paid
     assert value(outcome(("send_message", {"to": "a@c", "text": SECRET})), **key) == 0.0

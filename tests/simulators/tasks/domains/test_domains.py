@@ -192,6 +192,8 @@ WORLD = FunctionWorld("echoes", "Echo.", lambda seed, patches: seed, [(ECHO, _ec
         ("echo", {"text": 5}, "is not of type"),
         ("echo", {"text": "x" * 200_000}, "are too long"),
         ("echo", {"text": "no"}, "I would rather not"),
+        ("echo", {"text": "\ud800"}, "no JSON that can be written again"),
+        ("echo", {"text": float("nan")}, "no JSON that can be written again"),
     ],
 )
 def test_what_is_wrong_with_a_call_is_told_to_the_agent(tool: str, arguments: Any, words: str) -> None:
