@@ -4,11 +4,16 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import ray
 
-__all__ = ["ray_session"]
+__all__ = ["in_order", "ray_session"]
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 # A small machine shares its cores between roles that take turns (engine, trainer, environments), so the session offers
 # more than there are; what really runs side by side is decided by the pipelines.
@@ -37,3 +42,17 @@ def ray_session(workers: int = 1) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def in_order(
+    work: Callable[[Any, Item], Answer], context: Any, items: Iterable[Item], workers: int
+) -> Iterator[Answer]:
+    """``work(context, item)`` of every item, on Ray; few more answers than workers wait at any time."""
+    task, shared = ray.remote(num_cpus=1)(work), ray.put(context)
+    waiting: deque[ray.ObjectRef] = deque()
+    for item in items:
+        waiting.append(task.remote(shared, item))
+        if len(waiting) > workers:
+            yield ray.get(waiting.popleft())
+    while waiting:
+        yield ray.get(waiting.popleft())

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import ray
 
+from pipelines.cluster import in_order
 from pipelines.exercising.sampling import parts
 from pipelines.progress import Progress
 from pipelines.report import table
@@ -71,18 +71,14 @@ def certify_domains(config: "Gym", directory: Path, progress: Progress, *, resum
 
 
 def _measured(config: "Gym", done: int) -> Iterator[Measured]:
-    """In the order of domains and numbers, whoever measures; never more is under way than there are workers, twice over."""
-    waiting: list[ray.ObjectRef] = []
-    for name, numbers in parts(config, done, _CHUNK):
-        waiting.append(_measure.remote(name, numbers, config.mix, config.seed, config.split))
-        if len(waiting) >= 2 * config.workers:
-            yield from ray.get(waiting.pop(0))
-    while waiting:
-        yield from ray.get(waiting.pop(0))
+    """In the order of domains and numbers, whoever measures."""
+    context = (config.mix, config.seed, config.split)
+    for measured in in_order(_measure, context, parts(config, done, _CHUNK), config.workers):
+        yield from measured
 
 
-@ray.remote(num_cpus=1)
-def _measure(name: str, numbers: range, mix: DomainMix, seed: int, split: Split) -> list[Measured]:
+def _measure(context: tuple[DomainMix, int, Split], part: tuple[str, range]) -> list[Measured]:
+    (mix, seed, split), (name, numbers) = context, part
     return list(measure(domain_of(name), numbers, mix=mix, run_seed=seed, split=split, verify=verify))
 
 

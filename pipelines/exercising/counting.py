@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import ray
 
+from pipelines.cluster import in_order
 from pipelines.progress import Progress
 from pipelines.report import table
 from simulators.tasks.domains.measuring import drawn_ids
@@ -55,21 +55,17 @@ def _held_out(config: "Gym") -> int:
 
 def _ids(config: "Gym", name: str, split: Split, count: int, phase: Any) -> np.ndarray:
     """(count,) uint64, in the order of the numbers."""
-    parts, waiting = [], []
-    for start in range(config.number, config.number + count, _CHUNK):
-        numbers = range(start, min(start + _CHUNK, config.number + count))
-        waiting.append(_drawn.remote(name, numbers, config.mix, config.seed, split))
-        if len(waiting) >= 2 * config.workers:
-            parts.append(ray.get(waiting.pop(0)))
-            phase.advance(len(parts[-1]))
-    for promise in waiting:
-        parts.append(ray.get(promise))
-        phase.advance(len(parts[-1]))
-    return np.concatenate(parts)
+    last, context = config.number + count, (name, config.mix, config.seed, split)
+    numbers = (range(start, min(start + _CHUNK, last)) for start in range(config.number, last, _CHUNK))
+    found = []
+    for part in in_order(_drawn, context, numbers, config.workers):
+        found.append(part)
+        phase.advance(len(part))
+    return np.concatenate(found)
 
 
-@ray.remote(num_cpus=1)
-def _drawn(name: str, numbers: range, mix: DomainMix, seed: int, split: Split) -> np.ndarray:
+def _drawn(context: tuple[str, DomainMix, int, Split], numbers: range) -> np.ndarray:
+    name, mix, seed, split = context
     ids = drawn_ids(domain_of(name), numbers, mix=mix, run_seed=seed, split=split)
     return np.array([int(identity[:16], 16) for identity in ids], dtype=np.uint64)
 

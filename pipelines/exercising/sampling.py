@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import ray
-
+from pipelines.cluster import in_order
 from pipelines.progress import Progress
 from rewards.verifiers import verify
+from simulators.tasks.domains.stream import DomainMix
 from simulators.tasks.stream import TaskStream
 from trajectories.codec import TASK_SCHEMA, from_row, to_row
 from trajectories.shards import ShardWriter, read
@@ -59,17 +59,14 @@ def parts(config: "Gym", done: int, size: int) -> Iterator[tuple[str, range]]:
 
 
 def _rows(config: "Gym", done: int) -> Iterator[dict[str, Any]]:
-    waiting: list[ray.ObjectRef] = []
-    for domain, numbers in parts(config, done, _CHUNK):
-        waiting.append(_make.remote(stream_of(config, domain), numbers, config.seed, config.split))
-        if len(waiting) >= 2 * config.workers:
-            yield from ray.get(waiting.pop(0))
-    while waiting:
-        yield from ray.get(waiting.pop(0))
+    context = (config.tasks, config.mix, config.seed, config.split)
+    for rows in in_order(_make, context, parts(config, done, _CHUNK), config.workers):
+        yield from rows
 
 
-@ray.remote(num_cpus=1)
-def _make(stream: TaskStream, numbers: range, seed: int, split: Split) -> list[dict[str, Any]]:
+def _make(context: tuple[TaskStream, DomainMix, int, Split], part: tuple[str, range]) -> list[dict[str, Any]]:
+    (tasks, mix, seed, split), (domain, numbers) = context, part
+    stream = replace(tasks, domains=(domain,), gym=mix)
     return [to_row(task) for task in stream.tasks(numbers, run_seed=seed, split=split, verify=verify)]
 
 

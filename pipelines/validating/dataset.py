@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from pipelines.cluster import in_order
 from pipelines.errors import UserError
 from pipelines.progress import Phase, Progress
 from pipelines.schema import Counted
 from pipelines.structured import build
-from pipelines.validating.dataset_parts import all_parts, in_order, shard_items, shard_problems
+from pipelines.validating.dataset_parts import all_parts, shard_items, shard_problems
 from pipelines.validating.dataset_report import Report
 from pipelines.validating.dataset_rows import RowContext, check_rows, keys_of_rows
 from pipelines.validating.dataset_sets import RowSet, duplicate_findings, near_findings, overlaps, parent_findings, repeated_rows

@@ -1,24 +1,18 @@
 """Shards and their parts, handed to Ray workers, and answers in the order of the parts."""
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import ray
 
 from trajectories.checking import Finding
 from trajectories.checking.folder import Part, manifests, of_shard, parts, shards, split_names
 from trajectories.checking.reading import plain_columns, schema_problems
 from trajectories.shard_files import Manifest, Shard
 
-__all__ = ["ShardItem", "ShardProblems", "all_parts", "in_order", "shard_items", "shard_problems"]
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+__all__ = ["ShardItem", "ShardProblems", "all_parts", "shard_items", "shard_problems"]
 
 
 @dataclass(frozen=True)
@@ -39,20 +33,6 @@ class ShardProblems:
     """Whether its rows can be looked at."""
     text_form: bool
     """Whether it holds JSON as plain strings."""
-
-
-def in_order(
-    work: Callable[[Any, Item], Answer], context: Any, items: Iterable[Item], workers: int
-) -> Iterator[Answer]:
-    """``work(context, item)`` of every item, on Ray; few more answers than workers wait at any time."""
-    task, shared = ray.remote(num_cpus=1)(work), ray.put(context)
-    waiting: deque[ray.ObjectRef] = deque()
-    for item in items:
-        waiting.append(task.remote(shared, item))
-        if len(waiting) > workers:
-            yield ray.get(waiting.popleft())
-    while waiting:
-        yield ray.get(waiting.popleft())
 
 
 def shard_items(directory: Path, root: Path) -> list[ShardItem]:

@@ -50,6 +50,8 @@ _CHARACTERS_OF_A_WORD: Final = 2
 def wrong_language(trajectory: Trajectory, task: Task | None, config: FilterConfig) -> Finding | None:
     """Nothing is found where nobody says which language the user speaks, or where it is neither Chinese nor English."""
     language = trajectory.metadata.get("language") or (task.persona.language if task is not None else "")
+    if task is not None and task.domain == "instructions":
+        language = (task.key or {}).get("language", language)  # the task says which, and it may be another than the user's
     if language not in ("zh", "en"):
         return None
     said: _Quotable | None = None

@@ -7,14 +7,13 @@ connection, or is busy (429, 502, 503, 504). Everything else that is no result i
 import json
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import httpx2
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from services.sandbox.config import SandboxConfig
-from services.sandbox.interface import Limits, Program, SandboxError, SandboxResult
+from services.sandbox.interface import Limits, Program, Sandbox, SandboxError, SandboxResult
 from services.sandbox.paths import check_paths
 from services.sandbox.wire import decoded_result, encoded_request
 
@@ -36,7 +35,7 @@ class SandboxUnreachable(SandboxError):
         """Seconds that the server asks for."""
 
 
-class HttpSandbox:
+class HttpSandbox(Sandbox):
     """Programs from any number of threads, `config.slots` at a time, or as many as there are threads where that is 0.
 
     Raises:
@@ -85,12 +84,6 @@ class HttpSandbox:
     def close(self) -> None:
         """Closes the connections; programs that still run end by their own limits."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _sent(self, method: str, path: str, body: bytes, seconds: float) -> httpx2.Response:
         if os.getpid() != self._owner:

@@ -9,11 +9,9 @@ each process; `describe` says which.
 import os
 import queue
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from services.sandbox.config import SandboxConfig
-from services.sandbox.interface import Limits, Program, SandboxError, SandboxResult
+from services.sandbox.interface import Limits, Program, Sandbox, SandboxError, SandboxResult
 from services.sandbox.paths import check_paths
 from services.sandbox.slot import Slot
 from services.sandbox.template_process import Refused
@@ -21,7 +19,7 @@ from services.sandbox.template_process import Refused
 __all__ = ["LocalSandbox"]
 
 
-class LocalSandbox:
+class LocalSandbox(Sandbox):
     """Programs from any number of threads, `config.width` at a time."""
 
     def __init__(self, config: SandboxConfig | None = None) -> None:
@@ -73,9 +71,3 @@ class LocalSandbox:
         if os.getpid() == self._owner:
             for slot in self._all:
                 slot.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()

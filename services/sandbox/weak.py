@@ -14,12 +14,11 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from services.sandbox.box import collected, write_files
 from services.sandbox.config import SandboxConfig
-from services.sandbox.interface import Limits, Program, SandboxError, SandboxResult
+from services.sandbox.interface import Limits, Program, Sandbox, SandboxError, SandboxResult
 from services.sandbox.interpreter import environment, interpreter
 from services.sandbox.paths import check_paths
 from services.sandbox.supervising import Pipes, as_out_of_memory, cpu_rlimits, watch
@@ -32,7 +31,7 @@ _FILE_BLOCK: Final = 512
 """Bytes: a shell's unit for the size of files."""
 
 
-class WeakSandbox:
+class WeakSandbox(Sandbox):
     """Programs from any number of threads, `config.width` at a time, with the rights of this process."""
 
     def __init__(self, config: SandboxConfig | None = None) -> None:
@@ -74,12 +73,6 @@ class WeakSandbox:
     def close(self) -> None:
         """Starts no more programs; those that run end by their own limits."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _run(self, program: Program, files: Mapping[str, bytes], limits: Limits, collect: Sequence[str]) -> SandboxResult:
         started = time.monotonic()

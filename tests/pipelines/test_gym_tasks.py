@@ -10,6 +10,7 @@ import pytest
 from pipelines.evaluate import by_world
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward
+from rewards.filters import rule_verdicts
 from rewards.verifiers import verify
 from simulators.playable import open_world
 from simulators.synthesis import ScriptedPolicy, synthesize
@@ -18,6 +19,7 @@ from simulators.tasks.domains.stream import DomainMix
 from simulators.tasks.oracle import Plan, PlannedAgent
 from simulators.tasks.stream import TaskStream
 from trajectories.deduplication.structure import structure_of
+from trajectories.messages import Message
 from trajectories.shards import read
 
 STREAM = TaskStream(domains=("safety", "tool_use"), gym=DomainMix(levels=(1, 2), languages=("en", "zh")))
@@ -95,3 +97,15 @@ def test_questions_that_need_no_tool_are_no_structural_duplicates() -> None:
     played = [synthesize(number, stream, ScriptedPolicy(), run_seed=0, split="train", verify=verify) for number in (0, 64)]
     structures = {structure_of(trajectory, task) for task, trajectory in played}
     assert len(structures) == 2 and structure_of(played[0][1], played[0][0]) in structures
+
+
+def test_the_language_of_a_row_is_the_one_that_was_asked_for() -> None:
+    stream = TaskStream(domains=("instructions",), gym=DomainMix(families=("crossing",), languages=("en", "zh")))
+    for number in range(6):
+        task, trajectory = synthesize(number, stream, ScriptedPolicy(), run_seed=0, split="train", verify=verify)
+        assert rule_verdicts(trajectory, task) == ()
+        other = "zh" if task.key and task.key["language"] == "en" else "en"
+        english = "This museum has a garden behind it and a clock above its door."
+        said = english if other == "en" else "这座博物馆后面有一个花园，门上有一座钟。"
+        spoken = replace(trajectory, messages=(*trajectory.messages[:-1], Message("assistant", said)))
+        assert [verdict.criterion for verdict in rule_verdicts(spoken, task)] == ["wrong_language"]
