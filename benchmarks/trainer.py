@@ -67,7 +67,7 @@ def measure(
             [micro.packed for micro in micro_batches(rollouts, members, config.tokens_per_micro_batch, 0, 1)]
             for members in mini_batches(rollouts, steps, config.mini_batches, config.skip_zero_advantage)
         ]
-        bare = BareTrainer(model, config.optimizer, config.experts, config.autocast)
+        bare = BareTrainer(model, config.optimizer, config.model.experts, config.autocast)
 
         def ours(trainer: Trainer = trainer, rollouts: Rollouts = rollouts, steps: int = len(work)) -> float:
             return seconds_of(lambda: trainer.train_batch(rollouts)) / steps

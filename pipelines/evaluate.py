@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray
 
 from pipelines.cluster import ray_session
-from pipelines.learning import ask_for_tasks
+from pipelines.learning.tasks import ask_for_tasks
 from pipelines.progress import Phase, Progress
 from pipelines.report import estimates_table
 from pipelines.rollouts import Rollouts, RolloutSettings, open_rollouts

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from pipelines.cluster import ray_session
 from pipelines.errors import UserError
 from pipelines.evaluate import Examination, by_world, examine_all, held_out_tasks, measure_rulers, pass_values, passes
-from pipelines.learning import LearningSettings, learn
+from pipelines.learning.loop import learn
+from pipelines.learning.settings import LearningSettings
 from pipelines.progress import Progress
 from pipelines.quickstart_report import write_report
 from pipelines.rollouts import RolloutSettings, open_rollouts

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.cluster import ray_session
-from pipelines.learning import LearningSettings, learn
+from pipelines.learning.loop import learn
+from pipelines.learning.settings import LearningSettings
 from pipelines.progress import Progress
 from pipelines.rollouts import RolloutSettings, open_rollouts
 from pipelines.run_directory import RunDirectory

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rl.policy.attention import pop_max_logits, set_max_logit_tracking
-from rl.policy.presets import load
 from rl.training import checkpoints
 from rl.training.deepspeed_settings import SUPPORTED, is_supported
 from rl.training.forward import Difference, log_probs, score
-from rl.training.muonclip import OptimizerConfig, build_optimizer, clip_model_, clippable_attentions
+from rl.training.model import ModelSettings, prepare_model
+from rl.training.muonclip import OptimizerConfig
 from rl.training.objectives import check_settings, get_objective
+from rl.training.optimization import Optimization
 from rl.training.packing import TokenRow, pack
 from rl.training.schedules import ScheduleConfig
 from rl.training.trainer_batch import MicroBatch, MiniBatches, Rollouts, micro_batches, mini_batches, scoring_batches
@@ -52,8 +52,8 @@ class TrainerConfig:
     """Positions per forward pass of one rank; a longer sequence gets a pass of its own."""
     autocast: Literal["float32", "bfloat16"] = "float32"
     """Matrix products of the training passes. The log-probabilities at pi_old are float32 always."""
-    experts: str = "grouped_mm"
-    """transformers' implementation of the expert layers."""
+    model: ModelSettings = field(default_factory=ModelSettings)
+    """How the model computes."""
     max_log_prob_difference: float = 1e-3
     """Largest |engine - trainer| over the rollout tokens of a batch, nats."""
     mean_log_prob_difference: float = 1e-5
@@ -91,30 +91,16 @@ class Trainer:
         Args:
             model: a directory that `rl.policy.presets.load` takes, or a model with the `orrery_varlen` attention.
         """
-        import deepspeed
-
         self.config = config
         self.ranks = ranks or Ranks()
         join(self.ranks)
         self.source = model if isinstance(model, str) else None
-        self.model: Any = load(model)[0] if isinstance(model, str) else model
-        self.model.set_experts_implementation(config.experts)
-        self.optimizer = build_optimizer(self.model, config.optimizer)
-        for group in self.optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
-        settings = {"train_micro_batch_size_per_gpu": 1, "steps_per_print": None, **config.deepspeed}
-        self.engine, *_ = deepspeed.initialize(
-            model=self.model,
-            optimizer=self.optimizer,
-            config=settings | {"gradient_accumulation_steps": 1, "gradient_clipping": 0.0},
-            dist_init_required=False,
-        )
-        self.engine.enable_backward_allreduce = self.ranks.world_size > 1
+        self.model: Any = prepare_model(model, config.model)
+        self.optimization = Optimization(self.model, config.optimizer, config.deepspeed, self.ranks)
         self.steps = 0
         """Optimizer steps that were due so far, those of batches without any signal included."""
         self.version = 0
         """Of the weights: how many batches have changed them."""
-        self._clips = config.optimizer.qk_clip_threshold is not None and bool(clippable_attentions(self.model))
 
     def train_batch(self, rollouts: Rollouts, progress: float | None = None) -> dict[str, float]:
         """Learns from one batch of rollouts.
@@ -162,7 +148,7 @@ class Trainer:
         """Everything that the next `train_batch` depends on; only the first rank writes, all wait for it."""
         if self.ranks.rank == 0:
             counters = {"steps": self.steps, "version": self.version}
-            state = checkpoints.TrainerState(self.optimizer.state_dict(), counters, torch.get_rng_state())
+            state = checkpoints.TrainerState(self.optimization.optimizer.state_dict(), counters, torch.get_rng_state())
             checkpoints.write(directory, self.model, state, self.source)
         if self.ranks.world_size > 1:
             torch.distributed.barrier()
@@ -173,8 +159,8 @@ class Trainer:
         Raises:
             CheckpointError: not a whole checkpoint, or one of another architecture or optimizer; nothing has changed.
         """
-        state = checkpoints.read(directory, self.model, self.optimizer)
-        self.optimizer.load_state_dict(dict(state.optimizer))
+        state = checkpoints.read(directory, self.model, self.optimization.optimizer)
+        self.optimization.optimizer.load_state_dict(dict(state.optimizer))
         torch.set_rng_state(state.torch_rng)
         self.steps, self.version = state.counters["steps"], state.counters["version"]
 
@@ -199,7 +185,7 @@ class Trainer:
         rest = [row for row in range(len(rollouts.rows)) if row not in in_steps]
         first = {id(micro) for micro in work[0]} if work and self.config.autocast == "float32" else set()
         due = {id(micro): micro for passes in work for micro in passes if id(micro) not in first}
-        self._track_max_logits(False)
+        self.optimization.track_max_logits(False)
         with torch.no_grad():
             for packed in scoring_batches(rollouts, rest, self.config.tokens_per_micro_batch, rank, size):
                 scored.add(packed, *score(self.model, packed))
@@ -212,25 +198,21 @@ class Trainer:
         self, passes: list[MicroBatch], scored: "_Scored", number: int, progress: float | None
     ) -> dict[str, float]:
         """One optimizer step, QK-Clip included."""
-        rate = self._set_learning_rate(number, progress)
-        self._track_max_logits(True)
-        self.engine.train()
+        factor = self.config.schedule.factor(self.steps + number if progress is None else progress)
+        self.optimization.track_max_logits(True)
+        self.optimization.engine.train()
         sums: dict[str, float] = {}
         for index, micro in enumerate(passes):
-            self.engine.set_gradient_accumulation_boundary(index == len(passes) - 1)
-            for name, value in self._backward(micro, scored, number).items():
+            for name, value in self._backward(micro, scored, number, last=index == len(passes) - 1).items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         if number == 0:
             self._compare(scored)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm or float("inf"))
-        maxima = pop_max_logits(self.model) if self._clips else {}
-        self.engine.step()
-        metrics = self._sum_over_ranks(sums) | {"grad_norm": float(norm), "learning_rate_factor": rate}
-        return metrics | self._clip(maxima)
+        taken = self.optimization.step(factor, self.config.max_grad_norm)
+        return self._sum_over_ranks(sums) | taken | {"learning_rate_factor": factor}
 
-    def _backward(self, micro: MicroBatch, scored: "_Scored", number: int) -> dict[str, Tensor]:
+    def _backward(self, micro: MicroBatch, scored: "_Scored", number: int, last: bool) -> dict[str, Tensor]:
         autocast = torch.bfloat16 if self.config.autocast == "bfloat16" else None
-        values, entropy = score(self.engine, micro.packed, autocast, with_entropy=micro.old_log_probs is None)
+        values, entropy = score(self.optimization.engine, micro.packed, autocast, with_entropy=micro.old_log_probs is None)
         if micro.old_log_probs is None:
             # The first pass at pi_old: its own log-probabilities are the old ones.
             micro.old_log_probs = values.detach()
@@ -239,8 +221,7 @@ class Trainer:
         elif number == 0 and micro.counts:
             scored.training_difference.add(values, micro.packed)
         output = get_objective(self.config.objective)(micro.loss_inputs(values), **self.config.objective_settings)
-        # DeepSpeed averages gradients over ranks; shares of a loss are to be summed.
-        self.engine.backward(output.loss * self.ranks.world_size)
+        self.optimization.backward(output.loss, last)
         return output.metrics
 
     def _compare(self, scored: "_Scored") -> None:
@@ -250,26 +231,8 @@ class Trainer:
         try:
             scored.difference.check(self.config.max_log_prob_difference, self.config.mean_log_prob_difference)
         except RuntimeError:
-            self.engine.zero_grad()
+            self.optimization.zero_grad()
             raise
-
-    def _clip(self, maxima: dict[str, Tensor]) -> dict[str, float]:
-        if not maxima:
-            return {}
-        if self.ranks.world_size > 1:
-            for largest in maxima.values():
-                torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
-        return clip_model_(self.model, maxima, self.config.optimizer.qk_clip_threshold or float("inf"))
-
-    def _track_max_logits(self, enabled: bool) -> None:
-        if self._clips:
-            set_max_logit_tracking(self.model, enabled)
-
-    def _set_learning_rate(self, number: int, progress: float | None) -> float:
-        factor = self.config.schedule.factor(self.steps + number if progress is None else progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        return factor
 
     def _sum_over_ranks(self, values: dict[str, float]) -> dict[str, float]:
         if self.ranks.world_size == 1:

@@ -7,7 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.learning import LearningSettings, _batch, _curves, _make_tasks, _observed, _publish, _shuffled
+from pipelines.learning.batch import shuffled, training_batch
+from pipelines.learning.loop import _publish
+from pipelines.learning.observed import curves, observed
+from pipelines.learning.settings import LearningSettings
+from pipelines.learning.tasks import make_tasks
 from rewards.composition import RewardConfig
 from rl.rollout.proof import Proof
 from rl.training.synchronise import Synchronisation
@@ -40,7 +44,7 @@ groups = st.lists(verdicts, min_size=1, max_size=4)
 def test_a_fault_has_no_advantage_and_does_not_touch_its_groups_mean(rewards, shuffle):
     settings = LearningSettings(group_size=4, shuffle_advantages=shuffle)
     trajectories = [episode(reward) for group in rewards for reward in group]
-    batch = _batch(settings, trajectories, seed=0, step=1)
+    batch = training_batch(settings, trajectories, seed=0, step=1)
     assert batch.valid.tolist() == [reward.valid for group in rewards for reward in group]
     for number, group in enumerate(rewards):
         mine = batch.advantages[batch.group_ids == number]
@@ -62,25 +66,25 @@ def test_shuffling_keeps_each_groups_advantages_and_moves_none_to_a_fault(size, 
     valid = torch.tensor(data.draw(st.lists(st.booleans(), min_size=total, max_size=total)))
     advantages[~valid] = 0
     ids = torch.arange(total) // size
-    shuffled = _shuffled(advantages, valid, ids, seed)
+    dealt = shuffled(advantages, valid, ids, seed)
     for group in range(count):
         members = ids == group
-        assert torch.equal(shuffled[members & valid].sort().values, advantages[members & valid].sort().values)
-    assert torch.equal(shuffled[~valid], advantages[~valid])
-    assert torch.equal(shuffled, _shuffled(advantages, valid, ids, seed)), "a function of the seed"
+        assert torch.equal(dealt[members & valid].sort().values, advantages[members & valid].sort().values)
+    assert torch.equal(dealt[~valid], advantages[~valid])
+    assert torch.equal(dealt, shuffled(advantages, valid, ids, seed)), "a function of the seed"
 
 
 def test_shuffling_is_another_one_in_every_step():
     control = LearningSettings(group_size=8, shuffle_advantages=True)
     trajectories = [episode(reward) for reward in (PASS, FAIL) * 32]
-    first, second = (_batch(control, trajectories, seed=0, step=step).advantages for step in (1, 2))
-    plain = _batch(replace(control, shuffle_advantages=False), trajectories, seed=0, step=1).advantages
+    first, second = (training_batch(control, trajectories, seed=0, step=step).advantages for step in (1, 2))
+    plain = training_batch(replace(control, shuffle_advantages=False), trajectories, seed=0, step=1).advantages
     assert not torch.equal(first, second) and not torch.equal(first, plain)
 
 
 def test_an_episode_without_a_policy_token_counts_in_the_mean_and_has_no_row():
     trajectories = [episode(PASS), episode(FAIL, tokens=0), episode(FAIL), episode(FAULT, tokens=0)]
-    batch = _batch(LearningSettings(group_size=4), trajectories, seed=0, step=1)
+    batch = training_batch(LearningSettings(group_size=4), trajectories, seed=0, step=1)
     assert len(batch.rows) == 2 and batch.group_ids.tolist() == [0, 0]
     assert batch.advantages.tolist() == pytest.approx([2 / 3, -1 / 3])
     assert batch.rows[0].loss_mask.tolist() == [False] * 3 + [True] * 2
@@ -88,20 +92,20 @@ def test_an_episode_without_a_policy_token_counts_in_the_mean_and_has_no_row():
 
 def test_std_scale_divides_by_the_groups_deviation():
     trajectories = [episode(reward) for reward in (PASS, FAIL, FAIL, FAIL)]
-    batch = _batch(LearningSettings(group_size=4, advantage_scale="std"), trajectories, seed=0, step=1)
+    batch = training_batch(LearningSettings(group_size=4, advantage_scale="std"), trajectories, seed=0, step=1)
     assert batch.advantages.tolist() == pytest.approx([1.5, -0.5, -0.5, -0.5])
 
 
 @pytest.mark.parametrize("weights", [{"pass_weight": 2.0}, {"malformed_penalty": 0.1}, {"length_penalty": 0.1}])
 def test_what_a_verdict_is_worth_does_not_decide_which_tasks_are_certified(weights):
     def tasks(rewards: RewardConfig) -> list[Task]:
-        return _make_tasks._function(TaskStream(), [0, 1, 2], 0, "train", rewards)
+        return make_tasks._function(TaskStream(), [0, 1, 2], 0, "train", rewards)
 
     assert tasks(RewardConfig(**weights)) == tasks(RewardConfig())
 
 
 def test_curves_are_means_over_valid_episodes():
-    seen = _observed(
+    seen = observed(
         [
             episode(PASS, tokens=4),
             episode(FAIL, tokens=2, ending="malformed"),
@@ -119,17 +123,17 @@ def test_curves_are_means_over_valid_episodes():
         "rollout/malformed_share": 0.25,
         "rollout/cut_off_share": 0.5,
     }
-    assert _observed([episode(FAULT)])["reward/invalid_share"] == 1.0
+    assert observed([episode(FAULT)])["reward/invalid_share"] == 1.0
 
 
 def test_curves_tell_the_seconds_of_each_part():
     proof = Proof(version=1, max_difference=2e-6, mean_difference=1e-7, tokens=9)
-    curves = _curves({"loss": 0.5}, [10.0, 15.0, 18.0, 18.5], Synchronisation(proof, 0.5, 1, 0.125, 0.25))
-    assert curves["train/loss"] == 0.5 and curves["sync/probe_difference_max"] == 2e-6
-    assert curves["sync/probe_coverage"] == 0.5
-    seconds = {name: value for name, value in curves.items() if name.startswith("time/")}
+    told = curves({"loss": 0.5}, [10.0, 15.0, 18.0, 18.5], Synchronisation(proof, 0.5, 1, 0.125, 0.25))
+    assert told["train/loss"] == 0.5 and told["sync/probe_difference_max"] == 2e-6
+    assert told["sync/probe_coverage"] == 0.5
+    seconds = {name: value for name, value in told.items() if name.startswith("time/")}
     assert list(seconds.values()) == [5.0, 3.0, 0.5, 8.5, 0.125]
-    assert "sync/probe_difference_max" not in _curves({}, [0.0, 1.0, 2.0, 2.0], None)
+    assert "sync/probe_difference_max" not in curves({}, [0.0, 1.0, 2.0, 2.0], None)
 
 
 def test_what_is_published_is_the_model_without_the_trainers_state(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import UserError
-from pipelines.learning_record import RolloutRecord, Tally
+from pipelines.learning.record import RolloutRecord, Tally
 from pipelines.run_directory import RunDirectory
 from rl.rollout.error_budget import ErrorBudget
 from rl.rollout.proof import Proof

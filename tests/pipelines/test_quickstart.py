@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.evaluate import Examination, passes
-from pipelines.learning import LearningSettings
+from pipelines.learning.settings import LearningSettings
 from pipelines.quickstart import Quickstart, _held_out, _take_over, check
 from pipelines.quickstart_report import _chosen, write_report
 from pipelines.run_directory import RunDirectory

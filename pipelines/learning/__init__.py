@@ -1,0 +1,1 @@
+"""Reinforcement learning: `loop` is the page to begin with."""
