@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 __all__ = ["Figure", "Limit", "seconds_of", "take_turns"]
 
-Unit = Literal["s", "tokens/s", "calls/s", "steps/s", "rows/s", "tasks/s", "MB/s", "MiB"]
+Unit = Literal["s", "tokens/s", "calls/s", "steps/s", "rows/s", "tasks/s", "MB/s", "MiB", "share"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from benchmarks.workload import Turn, Workload
 from rl.policy.dialects import Dialect
 from rl.rollout.agent_loop import RolloutLimits
 from rl.rollout.batch import rollout_batch
-from rl.rollout.engine import Completion, Engine, UpdateReceipt, WeightUpdate
+from rl.rollout.engine import Completion, Engine, UpdateMode, UpdateReceipt, WeightUpdate
 from rl.rollout.engine_config import EngineConfig
 from rl.rollout.remote_engine import RemoteVLLMEngine
 from simulators.pool import EnvironmentPool, PoolConfig
@@ -194,8 +194,11 @@ class _Puppet:
         )
         return Completion(answer, sampled.log_probs, "stop", sampled.policy_version)
 
-    async def update_weights(self, update: WeightUpdate) -> UpdateReceipt:
-        return await self._engine.update_weights(update)
+    async def update_weights(self, update: WeightUpdate, mode: UpdateMode = "wait") -> UpdateReceipt:
+        return await self._engine.update_weights(update, mode)
+
+    async def interrupt(self) -> None:
+        await self._engine.interrupt()
 
     async def prompt_log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]]:
         return await self._engine.prompt_log_probs(token_ids)

@@ -15,7 +15,7 @@ from benchmarks.figure import Figure, Limit, seconds_of, take_turns
 from benchmarks.workload import Demonstration
 from rl.training.advantages import group_advantages
 from rl.training.muonclip import OptimizerConfig
-from rl.training.packing import TokenRow
+from rl.training.packing import PackedBatch, TokenRow
 from rl.training.trainer import Trainer, TrainerConfig
 from rl.training.trainer_batch import Rollouts, micro_batches, mini_batches
 
@@ -53,7 +53,7 @@ class TrainerBenchmark:
 def measure(
     settings: TrainerBenchmark, model: str, demonstrations: Sequence[Demonstration], repeats: int
 ) -> list[Figure]:
-    """Seconds per optimizer step; best in a process of its own, whose threads are set.
+    """Seconds per optimizer step, and how much of a step is padding; best in a process of its own, whose threads are set.
 
     Args:
         demonstrations: `settings.sequences` of them.
@@ -81,7 +81,24 @@ def measure(
         details = {"tokens": tokens, "threads": float(torch.get_num_threads())}
         aim = "<= 1.10" if steps == 1 else ""
         figures.append(Figure(name, "s", ours_seconds, Limit("bare torch step", bare_seconds, aim), details))
-    return figures
+    return figures + _padding(rollouts, [packed for passes in work for packed in passes])
+
+
+def _padding(rollouts: Rollouts, passes: Sequence[PackedBatch]) -> list[Figure]:
+    """How much of what the passes compute is about tokens of the rollouts: positions, and products of attention, which
+    takes the sequences of a pass as a rectangle of the longest."""
+    lengths = [packed.cu_seq_lens.diff().double() for packed in passes]
+    computed = sum(packed.input_ids.numel() for packed in passes)
+    tokens = sum(rollouts.rows[row].positions for packed in passes for row in packed.rows)
+    padded = sum(float(len(of_pass) * of_pass.max()) for of_pass in lengths)
+    square = sum(float(of_pass.square().sum()) for of_pass in lengths)
+    rectangle = sum(float(len(of_pass) * of_pass.max().square()) for of_pass in lengths)
+    all_of_them = Limit("all of them", (1.0,), ">= 0.95")
+    details = {"tokens": float(tokens), "positions": float(computed), "positions_if_padded": padded}
+    return [
+        Figure("trainer, positions that hold a token", "share", (tokens / computed,), all_of_them, details),
+        Figure("trainer, attention between tokens", "share", (square / rectangle,), Limit("all of it", (1.0,))),
+    ]
 
 
 def _rollouts(trainer: Trainer, demonstrations: Sequence[Demonstration], group_size: int) -> Rollouts:

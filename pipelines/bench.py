@@ -29,6 +29,7 @@ from benchmarks import (
     state,
     tool_calls,
     trainer,
+    trl_grpo,
     weight_sync,
 )
 from benchmarks.chat_cache import ChatCacheBenchmark
@@ -45,6 +46,7 @@ from benchmarks.sft import SFTBenchmark
 from benchmarks.state import StateBenchmark
 from benchmarks.tool_calls import ToolCallsBenchmark
 from benchmarks.trainer import TrainerBenchmark
+from benchmarks.trl_grpo import TRLBenchmark
 from benchmarks.weight_sync import WeightSyncBenchmark
 from benchmarks.workload import Workload, prepare
 from pipelines.cluster import ray_session
@@ -62,7 +64,7 @@ __all__ = ["BENCHMARKS", "Bench"]
 
 BENCHMARKS = (
     "rollout", "trainer", "weight_sync", "tool_calls", "state", "environments", "dedup", "export", "chat_cache", "gym", "scoring",
-    "sandbox", "sft",
+    "sandbox", "sft", "trl_grpo",
 )  # fmt: skip
 
 
@@ -70,13 +72,13 @@ BENCHMARKS = (
 class Bench(Command):
     only: tuple[str, ...] = BENCHMARKS
     """Which benchmarks: rollout, trainer, weight_sync, tool_calls, state, environments, dedup, export, chat_cache, gym,
-    scoring, sandbox, sft."""
+    scoring, sandbox, sft, trl_grpo."""
     repeats: int = 5
     """Measured repeats of everything; one more, before them, warms up and is not counted."""
     quick: bool = False
     """Tiny sizes and one repeat: shows that everything runs, and says nothing about speed."""
     threads: int | None = None
-    """Compute threads of trainer and cold start; null takes every core. Engines have their own engine.threads."""
+    """Compute threads of trainers and cold start; null takes every core. Engines have their own engine.threads."""
     policy: PolicyConfig = field(default_factory=lambda: PolicyConfig(tools_format="none"))
     """A preset with random weights, or a model directory."""
     tasks: TaskStream = field(default_factory=TaskStream)
@@ -94,6 +96,7 @@ class Bench(Command):
     scoring: ScoringBenchmark = field(default_factory=ScoringBenchmark)
     sandbox: SandboxBenchmark = field(default_factory=SandboxBenchmark)
     sft: SFTBenchmark = field(default_factory=SFTBenchmark)
+    trl_grpo: TRLBenchmark = field(default_factory=TRLBenchmark)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -201,6 +204,10 @@ def _sft(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
     return _apart(config, sft.measure, config.sft, workload.model, demonstrations, config.repeats, config.seed)
 
 
+def _trl_grpo(config: Bench, workload: Workload, phase: Phase) -> list[Figure]:
+    return trl_grpo.measure(config.trl_grpo, workload.model, config.repeats, config.seed, config.threads, phase.note)
+
+
 _MEASURES: dict[str, Callable[[Bench, Workload, Phase], list[Figure]]] = {
     "rollout": _rollout,
     "trainer": _trainer,
@@ -215,6 +222,7 @@ _MEASURES: dict[str, Callable[[Bench, Workload, Phase], list[Figure]]] = {
     "scoring": _scoring,
     "sandbox": _sandbox,
     "sft": _sft,
+    "trl_grpo": _trl_grpo,
 }
 
 

@@ -3,6 +3,7 @@
 Per seed one cold start, from which every arm goes on for about the same time: `rl` is the quickstart itself; `shuffled`
 deals out the advantages anew inside each group, so that there is nothing to learn from; `adamw` optimises everything with
 AdamW instead of MuonClip; `more_sft` goes on fine-tuning on the same demonstrations. All are examined on the same tasks.
+On request `grpo` and `reinforce` learn by these objectives instead of K2's, everything else alike.
 """
 
 import json
@@ -18,7 +19,7 @@ import yaml
 from pipelines.errors import UserError
 from pipelines.evaluate import pass_values
 from pipelines.progress import Progress
-from pipelines.report import Report, table
+from pipelines.report import Curve, Panel, Report, draw, table
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register
 from pipelines.statistics import Estimate, bootstrap_mean, paired_difference, pass_rate
@@ -26,15 +27,25 @@ from trajectories.codec import from_row
 from trajectories.shards import read
 from trajectories.trajectory import Trajectory
 
-__all__ = ["ARMS", "Controls", "Outcome"]
+__all__ = ["ARMS", "Controls", "Outcome", "learning_curve"]
 
 ARMS: Mapping[str, tuple[str, ...]] = {
     "rl": (),
     "shuffled": ("learning.shuffle_advantages=true",),
     "adamw": tuple(f"learning.trainer.optimizer.{key}" for key in ("name=adamw", "adam_lr=1e-4", "qk_clip_threshold=null")),
     "more_sft": (),
+    "grpo": (
+        "learning.trainer.objective=grpo",
+        "~learning.trainer.objective_settings.tau",
+        *(f"+learning.trainer.objective_settings.{key}" for key in ("low=0.2", "high=0.2", "beta=0.0")),
+        "learning.advantage_scale=std",
+    ),
+    "reinforce": ("learning.trainer.objective=reinforce", "~learning.trainer.objective_settings.tau"),
 }
 """Ways to go on from the cold start, and what each changes in `orrery quickstart`; more_sft is `orrery sft` instead."""
+
+_ITERATIONS_PER_POINT = 5
+"""Of a learning curve: enough groups for an interval that says something."""
 
 _START = "from pipelines.cli import main; main()"
 
@@ -43,8 +54,8 @@ _START = "from pipelines.cli import main; main()"
 class Controls(Command):
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the quickstarts, fixed before the first one is run; `seed` is only that of the intervals."""
-    arms: tuple[str, ...] = tuple(ARMS)
-    """Which to run: any of rl, shuffled, adamw, more_sft; rl comes always, since the others start from its cold start."""
+    arms: tuple[str, ...] = ("rl", "shuffled", "adamw", "more_sft")
+    """Which to run: any of these, grpo and reinforce; rl comes always, since the others start from its cold start."""
     overrides: tuple[str, ...] = ()
     """Further keys of `orrery quickstart`, for every arm alike: ["learning.steps=10"]."""
 
@@ -221,7 +232,53 @@ def _write_report(
         [arm, _shown(_over_seeds(list(by_seed.values()), config.seed), "+")] for arm, by_seed in outcomes.items()
     ]
     report.section("All seeds", table(["arm", "mean gain"], means))
+    curves = {arm: learning_curve([run.path / f"seed-{seed}" / arm for seed in by_seed]) for arm, by_seed in outcomes.items()}
+    if drawn := {arm: points for arm, points in curves.items() if points}:
+        draw([_panel(drawn)], run.path / "curves.png")
+        report.section("While learning")
+        report.picture("curves.png", "pass rates of the rollouts by iteration, one curve for each arm, with intervals")
     report.write(run.path / "report.md")
+
+
+def learning_curve(directories: Sequence[Path]) -> list[tuple[float, Estimate]]:
+    """(middle of some iterations, pass rate of their rollouts) over the runs of one arm; the interval is over groups.
+
+    Runs that rolled out nothing (more_sft) give no points.
+    """
+    groups: dict[int, dict[tuple[int, int, str], list[float]]] = {}
+    for number, directory in enumerate(directories):
+        if not (directory / "rollouts").is_dir():
+            continue
+        for row in read(directory / "rollouts", "train"):
+            episode = from_row(Trajectory, row)
+            if episode.reward is None or not episode.reward.valid:
+                continue
+            step = int(episode.id.split("/")[0])
+            point = groups.setdefault((step - 1) // _ITERATIONS_PER_POINT, {})
+            point.setdefault((number, step, episode.task_id), []).append(episode.reward.components["pass"])
+    return [
+        (
+            _middle([step for _, step, _ in by_group]),
+            bootstrap_mean([sum(values) / len(values) for values in by_group.values()], resamples=2_000),
+        )
+        for _, by_group in sorted(groups.items())
+    ]
+
+
+def _middle(steps: Sequence[int]) -> float:
+    return (min(steps) + max(steps)) / 2
+
+
+def _panel(curves: Mapping[str, Sequence[tuple[float, Estimate]]]) -> Panel:
+    drawn = [
+        Curve(
+            arm,
+            [(step, estimate.mean) for step, estimate in points],
+            band=[(estimate.low, estimate.high) for _, estimate in points],
+        )
+        for arm, points in curves.items()
+    ]
+    return Panel(f"Rollouts, means of {_ITERATIONS_PER_POINT} iterations over all seeds", "pass rate", drawn)
 
 
 def _shown(estimate: Estimate, sign: str = "") -> str:

@@ -202,6 +202,8 @@ def _shown(estimate: dict[str, Any], sign: str = "") -> str:
 def check(config: Quickstart) -> None:
     """The worlds are there, and the policy and the cold start if they are named."""
     check_stream(config.tasks, "tasks")
+    for grade in config.learning.recipe.curriculum.grades:
+        check_stream(grade.of(config.tasks), "learning.recipe.curriculum")
     if config.tasks.domains != ("tool_use",):
         raise UserError("tasks.domains: the quickstart's teacher plays tasks of tool_use alone; orrery train takes the others")
     if config.examination.unseen_world is not None:

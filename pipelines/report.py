@@ -32,6 +32,8 @@ class Curve:
     """(step, value) pairs in order."""
     smooth: int = 1
     """Steps in the running mean; 1 draws the values alone."""
+    band: Sequence[tuple[float, float]] = ()
+    """Interval of each value, drawn as a band; none where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         if curve.smooth > 1 and len(values) > 2:
             axes.plot(steps, values, color=colour, alpha=0.28, linewidth=1)
             values = _running_mean(values, curve.smooth)
+        if curve.band:
+            lows, highs = zip(*curve.band, strict=True)
+            axes.fill_between(steps, lows, highs, color=colour, alpha=0.15, linewidth=0)
         axes.plot(steps, values, color=colour, linewidth=1.9, label=curve.label, marker="o" if len(steps) < 3 else None)
     axes.set_title(panel.title, loc="left", fontsize=11, color=_INK, fontweight="bold")
     axes.set_xlabel(panel.x_label, color=_INK)

@@ -19,6 +19,7 @@ from rl.rollout.engine import EngineError, WeightSyncError
 from rl.rollout.error_budget import ErrorBudgetSpentError
 from rl.training.checkpoints import CheckpointError
 from rl.training.forward import LogProbabilityError
+from rl.training.ptx_data import PTXData
 from simulators.tasks.stream import TaskStream, UncertifiableError
 from simulators.worlds import WorldSpecError
 from trajectories.shards import ShardError
@@ -29,6 +30,7 @@ RL_ERRORS: tuple[type[Exception], ...] = (
     CheckpointError,
     EngineError,
     ErrorBudgetSpentError,
+    FloatingPointError,
     LogProbabilityError,
     ModelDirectoryError,
     ShardError,
@@ -88,9 +90,13 @@ async def _train(config: Train, run: RunDirectory, progress: Progress) -> dict[s
 
 
 def check(config: Train) -> None:
-    """Policy and worlds are there."""
-    read_dialect(config.policy)
+    """Policy, worlds and data are there."""
+    dialect, recipe = read_dialect(config.policy), config.learning.recipe
     check_stream(config.tasks, "tasks")
+    for grade in recipe.curriculum.grades:
+        check_stream(grade.of(config.tasks), "learning.recipe.curriculum")
+    if recipe.ptx.path is not None:
+        PTXData(recipe.ptx.path, dialect, config.seed, recipe.ptx.tokens)
 
 
 register("train", Train, run, check=check, user_errors=RL_ERRORS)

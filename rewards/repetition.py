@@ -5,6 +5,7 @@ it is usual since Yeo et al. (arXiv 2502.03373, appendix C.2), who take a penalt
 """
 
 from array import array
+from itertools import groupby
 
 from trajectories.trajectory import Trajectory
 
@@ -16,13 +17,15 @@ _BYTES = 8
 def repetition(trajectory: Trajectory, n: int) -> float:
     """Share in [0, 1) of the n-grams of policy tokens that are repeats; 0 where no turn has n tokens.
 
-    An n-gram lies inside one turn; what turns have in common counts as much as what a turn repeats.
+    An n-gram lies inside one turn, which may be several segments; what turns have in common counts as much as what a turn
+    repeats.
     """
     total, distinct = 0, set[bytes]()
-    for segment in trajectory.segments:
-        if segment.origin == "policy":
-            count = max(0, len(segment.token_ids) - n + 1)
-            data = array("q", segment.token_ids).tobytes()
+    for origin, turn in groupby(trajectory.segments, key=lambda segment: segment.origin):
+        if origin == "policy":
+            token_ids = [token for segment in turn for token in segment.token_ids]
+            count = max(0, len(token_ids) - n + 1)
+            data = array("q", token_ids).tobytes()
             distinct.update(data[_BYTES * start : _BYTES * (start + n)] for start in range(count))
             total += count
     return 1 - len(distinct) / total if total else 0.0

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from pipelines.learning.observed import pass_rate
+from pipelines.learning.recipe import DropGroups
 from pipelines.learning.settings import LearningSettings
 from rl.rollout.error_budget import ErrorBudgetSpentError
 from rl.training.advantages import group_advantages
@@ -13,11 +15,20 @@ from rl.training.trainer_batch import Rollouts as Batch
 from trajectories.seeds import derive_seed
 from trajectories.trajectory import Trajectory
 
-__all__ = ["shuffled", "training_batch"]
+__all__ = ["group_curves", "shuffled", "training_batch"]
 
 
-def training_batch(settings: LearningSettings, trajectories: Sequence[Trajectory], seed: int, step: int) -> Batch:
-    """What the trainer learns from: advantages over whole groups; faults have none and count nowhere."""
+def training_batch(
+    settings: LearningSettings, trajectories: Sequence[Trajectory], seed: int, step: int, version: int = 0
+) -> Batch:
+    """What the trainer learns from: advantages over whole groups; faults have none and count nowhere.
+
+    Args:
+        version: of the newest weights, for `loss_on`.
+
+    Groups that `recipe.drop_groups` names are not valid in it: the trainer compares their log-probabilities with the engine's,
+    and takes no step for them.
+    """
     groups = torch.arange(len(trajectories)) // settings.group_size
     verdicts = [trajectory.reward for trajectory in trajectories]
     rewards = torch.tensor([v.value if v is not None and v.value is not None else 0.0 for v in verdicts]).double()
@@ -25,15 +36,34 @@ def training_batch(settings: LearningSettings, trajectories: Sequence[Trajectory
     advantages = group_advantages(rewards, valid, groups, settings.advantage_scale)
     if settings.shuffle_advantages:
         advantages = shuffled(advantages, valid, groups, derive_seed(seed, "shuffle", step))
-    used = [number for number, trajectory in enumerate(trajectories) if trajectory.num_policy_tokens]
-    if not used:
+    dropped = [name in settings.recipe.drop_groups for name in _uniform_groups(settings, trajectories)]
+    valid &= ~torch.tensor(dropped)[groups]
+    oldest = version if settings.loss_on == "newest" else None
+    sampled = [number for number, trajectory in enumerate(trajectories) if trajectory.num_policy_tokens]
+    if not sampled:
         raise ErrorBudgetSpentError(f"step {step}: no episode has a single sampled token; see the faults in rollouts/")
-    return Batch(
-        rows=[TokenRow.of(trajectories[number]) for number in used],
-        advantages=advantages[used],
-        valid=valid[used],
-        group_ids=groups[used],
-    )
+    rows = [TokenRow.of(trajectories[number], loss_from_version=oldest) for number in sampled]
+    # A row that older weights sampled as a whole counts in its group and has no gradient; where there are no others, no step
+    # is due, although the optimizer's momentum would make one.
+    valid &= any(row.policy_tokens for row in rows)
+    return Batch(rows=rows, advantages=advantages[sampled], valid=valid[sampled], group_ids=groups[sampled])
+
+
+def group_curves(settings: LearningSettings, trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """Shares of the groups of one iteration, in [0, 1]: those that passed or failed as a whole, and those left out for it."""
+    names = _uniform_groups(settings, trajectories)
+    return {
+        "groups/all_pass_share": names.count("all_pass") / len(names),
+        "groups/all_fail_share": names.count("all_fail") / len(names),
+        "groups/dropped_share": sum(name in settings.recipe.drop_groups for name in names) / len(names),
+    }
+
+
+def _uniform_groups(settings: LearningSettings, trajectories: Sequence[Trajectory]) -> list[DropGroups | None]:
+    """What each group is, by its members with a verdict alone; None for a mixed one, and for one without any verdict."""
+    size = settings.group_size
+    rates = [pass_rate(trajectories[start : start + size]) for start in range(0, len(trajectories), size)]
+    return ["all_pass" if rate == 1 else "all_fail" if rate == 0 else None for rate in rates]
 
 
 def shuffled(advantages: torch.Tensor, valid: torch.Tensor, groups: torch.Tensor, seed: int) -> torch.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from rl.training.synchronise import Synchronisation
 from trajectories.trajectory import Trajectory
 
-__all__ = ["curves", "observed"]
+__all__ = ["curves", "observed", "pass_rate"]
 
 
 def observed(trajectories: Sequence[Trajectory]) -> dict[str, float]:
@@ -19,10 +19,22 @@ def observed(trajectories: Sequence[Trajectory]) -> dict[str, float]:
         "reward/pass_rate": sum(t.reward.components["pass"] for t in valid if t.reward is not None) / counted,
         "reward/invalid_share": 1 - len(valid) / len(trajectories),
         "rollout/policy_tokens_per_trajectory": sum(t.num_policy_tokens for t in valid) / counted,
-        "rollout/turns_per_trajectory": sum(sum(s.origin == "policy" for s in t.segments) for t in valid) / counted,
+        "rollout/turns_per_trajectory": sum(_turns(t) for t in valid) / counted,
         "rollout/malformed_share": endings.count("malformed") / counted,
         "rollout/cut_off_share": (endings.count("token_limit") + endings.count("turn_limit")) / counted,
     }
+
+
+def _turns(trajectory: Trajectory) -> int:
+    """Of the policy; one that was cut has several segments and counts once."""
+    return sum(message.role == "assistant" for message in trajectory.messages)
+
+
+def pass_rate(trajectories: Sequence[Trajectory]) -> float | None:
+    """Share of the valid rollouts that passed; None where none is valid."""
+    verdicts = [trajectory.reward for trajectory in trajectories]
+    passes = [verdict.components["pass"] for verdict in verdicts if verdict is not None and verdict.valid]
+    return sum(passes) / len(passes) if passes else None
 
 
 def curves(figures: Mapping[str, float], clock: Sequence[float], sync: Synchronisation | None) -> dict[str, float]:

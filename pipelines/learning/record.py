@@ -1,22 +1,19 @@
-"""What a training run remembers: the rollouts it learnt from, and its totals.
+"""What a training run learnt from, and in which order.
 
 Rollouts are recorded before they are learnt from. A run that is killed goes on behind its last checkpoint and takes the
 recorded rollouts of the iterations after it: what a live engine said is not said twice.
 """
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+import itertools
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from pipelines.errors import UserError
-from pipelines.run_directory import RunDirectory, write_atomically
-from rl.rollout.error_budget import ErrorBudget
-from rl.training.synchronise import Synchronisation
+from rl.rollout.scheduling import Commit, CommitLog, Group, Place, digest_of
+from trajectories import shards
 from trajectories.codec import TASK_SCHEMA, from_row, to_row
 from trajectories.columns import from_batch
 from trajectories.shard_files import Layout, read_batches, verify_shard
@@ -24,141 +21,139 @@ from trajectories.shards import ShardWriter
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory
 
-__all__ = ["RolloutRecord", "Tally"]
+__all__ = ["RolloutRecord"]
 
 
 class RolloutRecord(AbstractContextManager["RolloutRecord"]):
-    """The rollouts of a run as a data set, one shard per iteration.
+    """The rollouts of a run as a data set in the order of its commit log, the tasks under ``tasks`` in the order of dispatch.
+
+    Both have a shard for each iteration, unless iterations vary in size. The log's line comes before the rollouts that it
+    tells of: an iteration is recorded when both are on the disk.
 
     Args:
-        prompts: tasks of one iteration, kept under ``tasks``.
+        prompts: tasks of one iteration.
         group_size: rollouts of each.
         done: iterations that are learnt; recorded ones behind them are learnt again.
+
+    Raises:
+        UserError: fewer iterations are recorded than learnt, a rollout is not what the log says, or the log is damaged.
     """
 
     def __init__(self, directory: Path, prompts: int, group_size: int, done: int) -> None:
-        rows = prompts * group_size
-        self._waiting: dict[int, list[Trajectory]] = {}
-        whole = 0
-        for number, path in enumerate(Layout(directory, "train").sealed(), start=1):
-            if verify_shard(path) != rows:
-                break
-            whole = number
-            if number > done:
-                batches = read_batches(path)
-                self._waiting[number] = [from_row(Trajectory, row) for batch in batches for row in from_batch(batch)]
+        self._directory, self._prompts, self._size = directory, prompts, group_size
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._log = CommitLog(directory / "commits.jsonl")
+        except ValueError as error:
+            raise UserError(f"{error}; restore the file, or start a new run") from error
+        self.begun = sum(verify_shard(path) == prompts for path in Layout(directory / "tasks", "train").sealed())
+        """Iterations whose tasks are recorded."""
+        rows = sum(verify_shard(path) for path in Layout(directory, "train").sealed())
+        ends = list(itertools.accumulate((commit.rollouts for commit in self.commits), initial=0))
+        whole = sum(end <= rows for end in ends[1:])
         if whole < done:
             raise UserError(f"{directory} holds the rollouts of {whole} iterations, the checkpoint has learnt {done}")
-        self._next = whole + 1
-        self._tasks = ShardWriter(
-            directory / "tasks", schema=TASK_SCHEMA, rows_per_shard=prompts, resume=True, keep_rows=whole * prompts
-        )
-        self._writer = ShardWriter(directory, rows_per_shard=rows, resume=True, keep_rows=whole * rows)
+        self._log.keep(whole)
+        self._stored = self._read(done, ends[done])
+        keep = self.begun * prompts
+        self._tasks = ShardWriter(directory / "tasks", schema=TASK_SCHEMA, rows_per_shard=prompts, resume=True, keep_rows=keep)
+        self._writer = ShardWriter(directory, rows_per_shard=prompts * group_size, resume=True, keep_rows=ends[whole])
+        self.waiting = self._read_waiting()
+        """Unfinished groups at the last commit."""
 
-    def stored(self, step: int) -> list[Trajectory] | None:
-        """The recorded rollouts of an iteration, once; None where there are none."""
-        return self._waiting.pop(step, None)
+    @property
+    def commits(self) -> list[Commit]:
+        """Every iteration that is recorded."""
+        return self._log.commits
 
-    def store(self, step: int, tasks: Sequence[Task], trajectories: Sequence[Trajectory]) -> None:
-        """Record an iteration: its tasks, then its rollouts, so that no rollout is ever without its task."""
-        if step != self._next:
-            raise ValueError(f"iteration {self._next} is to be recorded next, not {step}")
+    def tasks(self, iteration: int) -> list[Task]:
+        """The recorded tasks of an iteration."""
+        shard = Layout(self._directory / "tasks", "train").sealed()[iteration - 1]
+        return [from_row(Task, row) for batch in read_batches(shard) for row in from_batch(batch)]
+
+    def begin(self, iteration: int, tasks: Sequence[Task]) -> None:
+        """Record the tasks of an iteration, before its first rollout.
+
+        Raises:
+            ValueError: for another iteration than the next.
+        """
+        if iteration != self.begun + 1:
+            raise ValueError(f"the tasks of iteration {self.begun + 1} are to be recorded next, not those of {iteration}")
         for task in tasks:
             self._tasks.append(to_row(task))
         self._tasks.flush()
-        for trajectory in trajectories:
-            self._writer.append(to_row(trajectory))
-        self._writer.flush()
-        self._next = step + 1
+        self.begun = iteration
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stored(self, step: int) -> list[Group] | None:
+        """The recorded groups of an iteration, once; None where there are none."""
+        return self._stored.pop(step, None)
+
+    def store(self, step: int, version: int, groups: Sequence[Group], waiting: Sequence[Group] = ()) -> None:
+        """Record an iteration that the weights of `version` will learn from; all of it is on the disk when this returns.
+
+        Args:
+            waiting: groups that stay unfinished.
+        """
+        place = self._waiting_place(step)
+        if waiting:
+            shutil.rmtree(place, ignore_errors=True)
+            shards.write(_rows(waiting), place)
+        self._log.append(Commit.of(step, version, groups, waiting))
+        for row in _rows(groups):
+            self._writer.append(row)
+        self._writer.flush()
+        self._forget_waiting(but=place)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._tasks.__exit__(kind, error, trace)
         self._writer.__exit__(kind, error, trace)
 
+    def _read(self, done: int, first: int) -> dict[int, list[Group]]:
+        """The groups of every recorded iteration after `done`, whose rollouts begin at row `first`."""
+        due = self.commits[done:]
+        rows = self._rows_from(first) if due else iter(())
+        stored = {}
+        for commit in due:
+            trajectories = [from_row(Trajectory, row) for row in itertools.islice(rows, commit.rollouts)]
+            if digest_of(trajectories) != commit.digest:
+                raise UserError(
+                    f"{self._directory}: the rollouts of iteration {commit.iteration} are not those that commits.jsonl tells of; "
+                    "something else has changed one of the two"
+                )
+            stored[commit.iteration] = self._groups(commit.groups, trajectories)
+        return stored
 
-@dataclass
-class Tally:
-    """Totals of a run up to `step`; saved with each checkpoint, right after it."""
+    def _rows_from(self, first: int) -> Iterator[dict[str, object]]:
+        size = self._prompts * self._size
+        paths = Layout(self._directory, "train").sealed()[first // size :]
+        rows = (row for path in paths for batch in read_batches(path) for row in from_batch(batch))
+        return itertools.islice(rows, first % size, None)
 
-    step: int = 0
-    """Iterations that are learnt and in a checkpoint, or were when this was saved."""
-    rollouts: int = 0
-    tokens: int = 0
-    """Sampled by the policy."""
-    version: int = 0
-    """Of the trainer's weights."""
-    weight_syncs: int = 0
-    min_probe_coverage: float = 1.0
-    """Smallest share of the routed experts that the probe of an update reached."""
-    sync_seconds: float = 0.0
-    """Transfer and loading, without the proofs."""
-    max_logprob_difference: float = 0.0
-    """Nats, engine against the trainer's float32 forward pass, over every sampled token."""
-    sum_logprob_difference: float = 0.0
-    training_max_logprob_difference: float = 0.0
-    """The same against the training passes, where they are bfloat16; 0 where they are not."""
-    faults: dict[str, int] = field(default_factory=dict)
-    """How often which fault ended an episode."""
-    pass_rates: list[float | None] = field(default_factory=list)
-    """Of each iteration; None where no episode was valid."""
+    def _read_waiting(self) -> list[Group]:
+        place = self._waiting_place(len(self.commits))
+        self._forget_waiting(but=place)
+        if not self.commits or not self.commits[-1].waiting:
+            return []
+        return self._groups(self.commits[-1].waiting, [from_row(Trajectory, row) for row in shards.read(place)])
 
-    @staticmethod
-    def of(run: RunDirectory) -> "Tally":
-        """The totals at the run's last checkpoint; zeros for a new run."""
-        file = run.path / "checkpoints" / "tally.json"
-        return Tally(**json.loads(file.read_text())) if file.is_file() else Tally()
+    def _groups(self, places: Sequence[Place], trajectories: Sequence[Trajectory]) -> list[Group]:
+        """What `_rows` made rows of."""
+        tasks = {iteration: self.tasks(iteration) for iteration in {place.iteration for place in places}}
+        starts = range(0, len(trajectories), self._size)
+        members = [tuple(trajectories[start : start + self._size]) for start in starts]
+        return [
+            Group(place.number, place.iteration, tasks[place.iteration][place.number % self._prompts], place.began, played)
+            for place, played in zip(places, members, strict=True)
+        ]
 
-    def save(self, run: RunDirectory) -> None:
-        """Call when the checkpoint of `step` is whole."""
-        write_atomically(run.file("checkpoints/tally.json"), json.dumps(asdict(self)) + "\n")
+    def _waiting_place(self, step: int) -> Path:
+        return self._directory / "waiting" / f"{step:06d}"
 
-    def add_sync(self, sync: Synchronisation) -> None:
-        self.weight_syncs += 1
-        self.sync_seconds += sync.seconds
-        self.min_probe_coverage = min(self.min_probe_coverage, sync.coverage)
-
-    def add_step(
-        self,
-        step: int,
-        trajectories: Sequence[Trajectory],
-        figures: Mapping[str, float],
-        pass_rate: float,
-        budget: ErrorBudget,
-    ) -> None:
-        tokens = int(figures["policy_tokens"])
-        self.step = step
-        self.version = int(figures["version"])
-        self.faults = dict(budget.causes)
-        self.rollouts += len(trajectories)
-        self.tokens += tokens
-        self.max_logprob_difference = max(self.max_logprob_difference, figures["log_prob_difference_max"])
-        self.sum_logprob_difference += figures["log_prob_difference_mean"] * tokens
-        training = figures.get("training_log_prob_difference_max", 0.0)
-        self.training_max_logprob_difference = max(self.training_max_logprob_difference, training)
-        self.pass_rates.append(pass_rate if math.isfinite(pass_rate) else None)
-
-    def summary(self) -> dict[str, Any]:
-        """The ``train`` part of ``summary.json``."""
-        known = [rate for rate in self.pass_rates if rate is not None]
-        tenth = max(1, len(known) // 10)
-        return {
-            "steps": self.step,
-            "rollouts": self.rollouts,
-            "tokens": self.tokens,
-            "weight_syncs": self.weight_syncs,
-            "sync_seconds": self.sync_seconds,
-            "min_probe_coverage": self.min_probe_coverage,
-            "max_logprob_difference": self.max_logprob_difference,
-            "mean_logprob_difference": self.sum_logprob_difference / max(self.tokens, 1),
-            "training_max_logprob_difference": self.training_max_logprob_difference,
-            "first_pass_rate": _mean(known[:tenth]),
-            "last_pass_rate": _mean(known[-tenth:]),
-            "pass_rates": self.pass_rates,
-            "faults": self.faults,
-        }
+    def _forget_waiting(self, but: Path) -> None:
+        for place in but.parent.glob("*"):
+            if place != but:
+                shutil.rmtree(place)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
+def _rows(groups: Iterable[Group]) -> Iterator[dict[str, object]]:
+    return (to_row(trajectory) for group in groups for trajectory in group.trajectories)

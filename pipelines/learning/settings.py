@@ -8,6 +8,7 @@ from pipelines.learning.schedule import ScheduleSettings
 from rl.rollout.error_budget import ErrorBudget
 from rl.training.trainer import TrainerConfig
 from rl.training.trainer_group import Placement
+from rl.training.weight_sync import WeightSyncConfig
 
 __all__ = ["LearningSettings"]
 
@@ -26,6 +27,9 @@ class LearningSettings:
     """Of sampling; the trainer divides logits by it too."""
     advantage_scale: Literal["none", "std"] = "none"
     """none: r - r_bar; std: divided by the group's standard deviation."""
+    loss_on: Literal["all", "newest"] = "all"
+    """Which sampled tokens are in the loss: all, or those of the newest weights alone (k1.5's partial rollouts: earlier segments
+    stay in the context). The rollouts' rewards count either way."""
     shuffle_advantages: bool = False
     """A control: advantages are dealt out anew inside each group, so that nothing is left to learn from."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -34,6 +38,8 @@ class LearningSettings:
     """When rollouts and training run, and on how old a policy."""
     recipe: RecipeSettings = field(default_factory=RecipeSettings)
     """Curriculum, temperature, groups that are left out, data that is mixed in."""
+    weight_sync: WeightSyncConfig = field(default_factory=WeightSyncConfig)
+    """How new weights reach the engine."""
     placement: Placement = field(default_factory=Placement)
     """Trainer processes."""
     checkpoint_every: int = 10
@@ -47,8 +53,13 @@ class LearningSettings:
                 raise ValueError(f"{key}: must be at least 1, not {getattr(self, key)}")
         if self.group_size < 2:
             raise ValueError(f"group_size: an advantage needs at least 2 rollouts of a task, not {self.group_size}")
+        if self.loss_on not in ("all", "newest"):
+            raise ValueError(f"loss_on: must be all or newest, not {self.loss_on!r}")
         if self.temperature <= 0:
             raise ValueError(f"temperature: must be above 0, not {self.temperature}")
         if self.trainer.schedule.total is not None:
             raise ValueError("trainer.schedule.total: the schedule runs over `steps`; leave this null")
         ErrorBudget(self.error_budget)
+        self.recipe.check(
+            temperature=self.temperature, prompts_per_step=self.prompts_per_step, ptx_weight=self.trainer.ptx_weight
+        )

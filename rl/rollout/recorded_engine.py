@@ -2,7 +2,9 @@
 
 What was sampled once is never sampled again, so a run that was killed goes on with the tokens that it had, although the
 same request need not give the same tokens twice (what else is in the batch changes the last bits of a probability).
-Faults are not written down: whoever asks again may be luckier.
+Faults are not written down, and neither is what was cut before its first token: whoever asks again may be luckier. What
+was cut later is written down as what it was, so that whoever went on with those tokens finds them again. A completion
+stands under the weights that sampled its first token, which need not be those that it was asked of.
 """
 
 import json
@@ -11,7 +13,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rl.rollout.engine import Completion, Engine, EngineError, UpdateReceipt, WeightUpdate, check_grammar
+from rl.rollout.engine import (
+    Completion,
+    Engine,
+    EngineError,
+    Run,
+    UpdateMode,
+    UpdateReceipt,
+    WeightUpdate,
+    check_grammar,
+)
 from trajectories.canonical import digest
 from trajectories.trajectory import Sampling
 
@@ -27,7 +38,7 @@ class RecordedEngine:
         path: an SQLite database on a local disk.
         engine: who is recorded; None to replay, where nothing is written and an unknown request is an error.
         weights: digest of the tensors that `engine` starts with (`rl.policy.weights.tensor_digest`): one file may hold
-            completions of many weights.
+            completions of many weights. The versions in a completion are those of the run that recorded it.
 
     Raises:
         FileNotFoundError: there is nothing to replay.
@@ -35,7 +46,8 @@ class RecordedEngine:
     """
 
     def __init__(self, path: str | Path, engine: Engine | None, weights: str) -> None:
-        self._path, self._engine, self._weights = Path(path), engine, weights
+        self._path, self._engine = Path(path), engine
+        self._weights = {self.version: weights}  # of each version
         self.sampled = self.replayed = 0
         """Completions that the live engine gave, and that the file gave."""
         if engine is None and not self._path.exists():
@@ -63,15 +75,14 @@ class RecordedEngine:
         if sampling.seed is None and sampling.temperature > 0:
             raise EngineError(f"recorded engine: request {request_id} has no seed, and every draw would be the same one")
         asked = {
-            "weights": self._weights,
+            "weights": self._weights[self.version],
             "prompt": list(prompt_token_ids),
             "sampling": asdict(sampling),
             "grammar": grammar,
             "max_tokens": max_tokens,
             "stop": list(stop_token_ids),
         }
-        key = digest(asked)
-        if (text := self._recorded(key)) is not None:
+        if (text := self._recorded(digest(asked))) is not None:
             self.replayed += 1
             return _completion(text)
         completion = await self._live(f"request {request_id}").generate(
@@ -83,16 +94,25 @@ class RecordedEngine:
             grammar=grammar,
         )
         self.sampled += 1
+        if not completion.token_ids:
+            return completion
+        # An update may have come before the first token.
+        key = digest(asked | {"weights": self._weights[completion.runs[0].policy_version]})
         with self._database:
             self._database.execute("INSERT OR IGNORE INTO completions VALUES (?, ?)", (key, json.dumps(asdict(completion))))
         text = self._recorded(key)  # another process may have been first
         assert text is not None
         return _completion(text)
 
-    async def update_weights(self, update: WeightUpdate) -> UpdateReceipt:
-        receipt = await self._live(f"weights of version {update.version}").update_weights(update)
-        self._weights = receipt.digest
-        return receipt
+    async def update_weights(self, update: WeightUpdate, mode: UpdateMode = "wait") -> UpdateReceipt:
+        live = self._live(f"weights of version {update.version}")
+        if update.version > live.version:  # else it is refused
+            self._weights[update.version] = update.digest  # before the receipt, which completions may overtake
+        return await live.update_weights(update, mode)
+
+    async def interrupt(self) -> None:
+        if self._engine is not None:
+            await self._engine.interrupt()
 
     async def prompt_log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]]:
         return await self._live("a probe").prompt_log_probs(token_ids)
@@ -133,4 +153,5 @@ def _opened(path: Path, write: bool) -> sqlite3.Connection:
 
 def _completion(text: str) -> Completion:
     told = json.loads(text)
-    return Completion(tuple(told["token_ids"]), tuple(told["log_probs"]), told["finish_reason"], told["policy_version"])
+    runs = tuple(Run(**run) for run in told.get("runs", ()))
+    return Completion(tuple(told["token_ids"]), tuple(told["log_probs"]), told["finish_reason"], told["policy_version"], runs)

@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from rl.rollout.engine import Completion, EngineError, UpdateReceipt, WeightUpdate
+from rl.rollout.engine import Completion, EngineError, UpdateMode, UpdateReceipt, WeightUpdate
 from rl.rollout.engine_config import EngineConfig
 from rl.rollout.vllm_engine import VLLMEngine
 from trajectories.trajectory import Sampling
@@ -85,10 +85,13 @@ class RemoteVLLMEngine:
     async def prompt_log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]]:
         return await self._call(self._actor.prompt_log_probs.remote([list(ids) for ids in token_ids]))
 
-    async def update_weights(self, update: WeightUpdate) -> UpdateReceipt:
-        receipt = await self._call(self._actor.update_weights.remote(update))
-        self._version = receipt.version
-        return receipt
+    async def update_weights(self, update: WeightUpdate, mode: UpdateMode = "wait") -> UpdateReceipt:
+        self._send()
+        return await asyncio.shield(asyncio.ensure_future(self._update(update, mode)))  # an actor does not stop half-way
+
+    async def interrupt(self) -> None:
+        self._send()
+        await self._call(self._actor.interrupt.remote())
 
     async def resident_digest(self) -> str:
         """See `VLLMEngine.resident_digest`."""
@@ -109,7 +112,15 @@ class RemoteVLLMEngine:
             await self._actor.close.remote()
         ray.kill(self._actor)
 
+    async def _update(self, update: WeightUpdate, mode: UpdateMode) -> UpdateReceipt:
+        receipt = await self._call(self._actor.update_weights.remote(update, mode))
+        self._version = receipt.version
+        return receipt
+
     def _send(self) -> None:
+        """Hands over what was asked for up to now."""
+        if not self._unsent:
+            return
         requests, self._unsent = self._unsent, []
         self._actor.submit.remote(self._client, requests)
         if self._collecting is None or self._collecting.done():
@@ -184,9 +195,14 @@ class _EngineActor:
         await self.start()
         return await self._engine.prompt_log_probs(token_ids)
 
-    async def update_weights(self, update: WeightUpdate) -> UpdateReceipt:
+    async def update_weights(self, update: WeightUpdate, mode: UpdateMode) -> UpdateReceipt:
         await self.start()
-        return await self._engine.update_weights(update)
+        return await self._engine.update_weights(update, mode)
+
+    async def interrupt(self) -> None:
+        await self.start()
+        await asyncio.sleep(0)  # requests that were submitted before it have their tasks begin first
+        await self._engine.interrupt()
 
     async def resident_digest(self) -> str:
         await self.start()

@@ -1,20 +1,33 @@
 """The real engine: vLLM's AsyncLLM, token ids in and out, every weight update checked before and after it is loaded.
 
+Which version sampled which token is a matter of order, not of time. A request is handed to vLLM while no update runs, and
+an update of mode `recompute` or `keep` begins only when every request before it is vLLM's; what vLLM sampled before it
+stood still comes through one queue, whose end is waited for before anything is counted (`QueueEnd`).
+
 No process outlives the engine: `close` ends them and looks again, and they end by themselves when this process dies.
 """
 
 import asyncio
-import contextlib
-import multiprocessing
 import os
-import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from rl.rollout.engine import Completion, EngineError, UpdateReceipt, WeightSyncError, WeightUpdate, check_grammar
+from rl.rollout.engine import (
+    Completion,
+    EngineError,
+    UpdateMode,
+    UpdateReceipt,
+    WeightSyncError,
+    WeightUpdate,
+    check_grammar,
+)
 from rl.rollout.engine_config import EngineConfig, engine_arguments, engine_environment
+from rl.rollout.processes import end_processes
 from rl.rollout.update_gate import UpdateGate
+from rl.rollout.version_marks import VersionMarks
+from rl.rollout.vllm_requests import QueueEnd, Turn, completion_of, failed, sampling_params
 from trajectories.trajectory import Sampling
 
 __all__ = ["VLLMEngine"]
@@ -28,7 +41,11 @@ class VLLMEngine:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self._gate = UpdateGate()
+        self._flight, self._entrance = UpdateGate(), UpdateGate()
+        """Held by a request until it is whole, and until it is vLLM's."""
+        self._updates = asyncio.Lock()
+        self._turns: dict[str, Turn] = {}  # those that are vLLM's, by its own ids
+        self._interruptions = 0
         self._version = 0
         self._llm: Any = None
         self._processes: list[int] = []
@@ -86,131 +103,166 @@ class VLLMEngine:
                 f"rollout engine: no room for request {request_id}: {len(prompt_token_ids)} prompt tokens, max_tokens="
                 f"{max_tokens}; raise engine.max_model_len ({self.config.max_model_len}) or lower the token limits"
             )
-        parameters = _sampling_params(sampling, min(max_tokens, room), stop_token_ids, grammar)
-        async with self._gate.request():
-            output = await self._run(list(prompt_token_ids), parameters, request_id)
-            version = self._version
-        completion = output.outputs[0]
-        if completion.finish_reason not in ("stop", "length"):
-            raise EngineError(f"rollout engine: request {request_id} ended with {completion.finish_reason!r}")
-        tokens = tuple(completion.token_ids)
-        # With logprobs=0 each position holds the sampled token alone.
-        log_probs = tuple(completion.logprobs.logprobs)
-        if len(log_probs) != len(tokens):
-            raise EngineError(f"rollout engine: {len(tokens)} tokens came with {len(log_probs)} log-probabilities")
-        return Completion(tokens, log_probs, completion.finish_reason, version)
+        parameters = sampling_params(sampling, min(max_tokens, room), stop_token_ids, grammar)
+        async with self._flight.request():
+            interruptions = self._interruptions
+            while True:
+                async with self._entrance.request():
+                    collector = await self._add(list(prompt_token_ids), parameters, request_id)
+                    turn = self._turns[collector.request_id] = Turn(collector, VersionMarks(self._version))
+                try:
+                    output = await self._final(collector)
+                finally:
+                    del self._turns[collector.request_id]
+                if not turn.again or self._interruptions > interruptions:
+                    return completion_of(request_id, output.outputs[0], turn.marks)
 
     async def prompt_log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]]:
-        async with self._gate.request():
+        async with self._flight.request(), self._entrance.request():  # no update falls into it
             return await asyncio.gather(*(self._score(list(ids)) for ids in token_ids))
 
-    async def update_weights(self, update: WeightUpdate) -> UpdateReceipt:
-        if update.version <= self._version:
-            raise WeightSyncError(f"weight sync: version {update.version} does not follow version {self._version}")
+    async def update_weights(self, update: WeightUpdate, mode: UpdateMode = "wait") -> UpdateReceipt:
+        if mode == "keep" and self.config.enable_prefix_caching:
+            raise WeightSyncError(
+                "weight sync: mode keep would answer later requests from the older weights' cache without a stamp; "
+                "set engine.enable_prefix_caching=false, or use wait or recompute"
+            )
         start = time.perf_counter()
-        async with self._gate.update():
-            waited = time.perf_counter() - start
-            llm = self._ready()
-            arguments = (update.path, update.digest, self.config.plant_bug != "experts")
-            try:
-                workers = await llm.collective_rpc("orrery_update", args=arguments)
-            except Exception as error:
-                raise self._fail(f"weight sync: version {update.version} could not be loaded: {error}") from error
-            for worker in workers:
-                if worker["error"]:
-                    raise self._fail(f"weight sync: version {update.version}: {worker['error']}")
-            if self.config.enable_prefix_caching:
-                await llm.reset_prefix_cache()
-            self._version = update.version
+        async with self._updates:
+            if update.version <= self._version:
+                raise WeightSyncError(f"weight sync: version {update.version} does not follow version {self._version}")
+            gate = self._flight if mode == "wait" else self._entrance
+            async with gate.update():
+                llm = self._ready()
+                # From here on an error, or being cancelled, leaves an engine of which nobody knows what it holds.
+                try:
+                    if mode != "wait":
+                        await self._stop_sampling(mode)
+                    waited = time.perf_counter() - start
+                    worker = await self._load(update)
+                    if mode == "keep":
+                        await self._mark(update.version)
+                    if mode != "wait":
+                        await self._answer(llm.resume_generation())
+                    elif self.config.enable_prefix_caching and not await self._answer(llm.reset_prefix_cache()):
+                        raise WeightSyncError("the prefix cache of the older weights could not be dropped")
+                except BaseException as error:
+                    self._fail(f"weight sync: version {update.version}: {str(error) or 'it was cancelled half-way'}")
+                    if isinstance(error, Exception):
+                        raise WeightSyncError(self._broken) from error
+                    raise
+                self._version = update.version
         seconds = time.perf_counter() - start - waited
-        return UpdateReceipt(update.version, workers[0]["digest"], workers[0]["tensors"], seconds, waited)
+        return UpdateReceipt(update.version, worker["digest"], worker["tensors"], seconds, waited)
+
+    async def interrupt(self) -> None:
+        self._interruptions += 1
+        async with self._entrance.update():  # whoever is being handed over is vLLM's by then
+            await self._ready().abort(list(self._turns), internal=True)
 
     async def resident_digest(self) -> str:
         """Digest of the tensors that the engine computes with, in its own layout."""
-        async with self._gate.request():
-            return (await self._ready().collective_rpc("orrery_resident_digest"))[0]
+        async with self._flight.request(), self._entrance.request():
+            return (await self._answer(self._ready().collective_rpc("orrery_resident_digest")))[0]
 
     async def close(self) -> None:
         if self._llm is None:
             return
-        self._broken = "it is closed"
+        self._fail("it is closed")
         llm, self._llm = self._llm, None
         if llm.output_handler is not None:
             llm.output_handler.cancel()  # it would report the end of the engine as an error
             await asyncio.gather(llm.output_handler, return_exceptions=True)
         await asyncio.to_thread(llm.shutdown)
-        await asyncio.to_thread(_end, self._processes)
+        await asyncio.to_thread(end_processes, self._processes)
 
     def _ready(self) -> Any:
         if self._broken is not None or self._llm is None:
             raise EngineError(f"rollout engine: no requests are taken: {self._broken or 'start() was not called'}")
         return self._llm
 
-    def _fail(self, message: str) -> WeightSyncError:
-        self._broken = message  # half-loaded weights must not sample another token
-        return WeightSyncError(message)
+    async def _answer(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """What the call gives. vLLM leaves a call unanswered when its process dies, but the task that takes outputs ends."""
+        asked = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait([asked, self._llm.output_handler], return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise EngineError("rollout engine: vLLM's process died")
+            return asked.result()
+        finally:
+            asked.cancel()
 
-    async def _run(self, prompt: list[int], parameters: Any, request_id: str) -> Any:
+    def _fail(self, reason: str) -> None:
+        """Nothing is sampled any more: whoever waits is told, and whoever comes."""
+        self._broken = reason
+        for turn in self._turns.values():
+            turn.collector.put(EngineError(f"rollout engine: the request ended with the engine: {reason}"))
+
+    async def _stop_sampling(self, mode: UpdateMode) -> None:
+        """No request is being computed afterwards, and every token that was sampled has been counted."""
+        pause = {"recompute": "abort", "keep": "keep"}[mode]
+        # Not `pause_generation`, which sleeps a while at the end in place of the next line.
+        core = self._llm.engine_core
+        await self._answer(core.pause_scheduler_async(mode=pause, clear_cache=mode == "recompute"))
+        end = QueueEnd()
+        core.outputs_queue.put_nowait(end)
+        await self._answer(end.reached.wait())
+
+    async def _load(self, update: WeightUpdate) -> dict[str, Any]:
+        """What the first worker acknowledged, once all have loaded."""
+        arguments = (asdict(update), self.config.plant_bug != "experts")
+        workers = await self._answer(self._llm.collective_rpc("orrery_update", args=arguments))
+        for worker in workers:
+            if worker["error"]:
+                raise WeightSyncError(worker["error"])
+        return workers[0]
+
+    async def _mark(self, version: int) -> None:
+        """Notes in every request that stands still how many of its tokens the older weights sampled."""
+        states = self._llm.output_processor.request_states
+        unbegun = []
+        for number, turn in self._turns.items():
+            if (state := states.get(number)) is None:
+                continue  # whole: its last token came before the update
+            if (tokens := state.detokenizer.num_output_tokens()) > 0:
+                turn.marks.add(tokens, version)
+            else:
+                # Perhaps a part of its prompt is in the cache, perhaps nothing: it begins anew, and is all the new weights'.
+                turn.again = True
+                unbegun.append(number)
+        await self._llm.abort(unbegun, internal=True)
+
+    async def _add(self, prompt: list[int], parameters: Any, request_id: str) -> Any:
+        """Hands a request to vLLM; returns where its output comes."""
         from vllm.inputs.engine import tokens_input
 
-        final = None
+        llm = self._ready()
         try:
-            async for output in self._ready().generate(tokens_input(prompt), parameters, request_id):
-                final = output
+            return await llm.add_request(request_id, tokens_input(prompt), parameters)
+        except Exception as error:
+            raise failed(request_id, error) from error
+
+    async def _final(self, collector: Any) -> Any:
+        """The output of a request that ended, by itself or because it was aborted; ends it when this task is cancelled."""
+        try:
+            while not (output := await collector.get()).finished:
+                pass
+            return output
+        except asyncio.CancelledError:
+            if self._llm is not None:
+                await self._llm.abort(collector.request_id, internal=True)
+            raise
         except EngineError:
             raise
         except Exception as error:
-            raise EngineError(f"rollout engine: {request_id} failed: {type(error).__name__}: {error}") from error
-        if final is None:
-            raise EngineError(f"rollout engine: {request_id} gave no output")
-        return final
+            raise failed(collector.request_id, error) from error
+        finally:
+            collector.close()
 
     async def _score(self, ids: list[int]) -> list[float]:
         from vllm import SamplingParams
 
         self._probes += 1
         parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False, ignore_eos=True)
-        output = await self._run(ids, parameters, f"probe-{self._probes}")
+        output = await self._final(await self._add(ids, parameters, f"probe-{self._probes}"))
         return [output.prompt_logprobs[index][token].logprob for index, token in enumerate(ids) if index]
-
-
-def _sampling_params(sampling: Sampling, max_tokens: int, stop_token_ids: Sequence[int], grammar: str | None) -> Any:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
-    return SamplingParams(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=max(sampling.top_k, 0),
-        seed=sampling.seed,
-        max_tokens=max_tokens,
-        stop_token_ids=list(stop_token_ids),
-        ignore_eos=True,  # the dialect says what stops a turn
-        logprobs=0,
-        flat_logprobs=True,
-        detokenize=False,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-        skip_clone=True,
-        structured_outputs=None if grammar is None else StructuredOutputsParams(grammar=grammar),
-    )
-
-
-def _end(processes: list[int], patience: float = 5.0) -> None:
-    """Waits for processes to end, and kills those that do not."""
-    deadline = time.monotonic() + patience
-    left = [process for process in processes if process != os.getpid()]
-    while left and time.monotonic() < deadline:
-        left = [process for process in left if _alive(process)]
-        time.sleep(0.05 if left else 0)
-    for process in left:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    multiprocessing.active_children()  # reaps those that were this process's children
-
-
-def _alive(process: int) -> bool:
-    try:
-        with open(f"/proc/{process}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

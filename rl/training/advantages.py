@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["group_advantages", "informative"]
+__all__ = ["group_advantages"]
 
 Scale = Literal["none", "std"]
 
@@ -43,16 +43,6 @@ def group_advantages(rewards: Tensor, valid: Tensor, group_ids: Tensor, scale: S
         deviation = variance.sqrt()[groups]
         advantages = torch.where(deviation > 0, advantages / deviation, 0.0)
     return advantages.to(rewards.dtype if rewards.is_floating_point() else torch.get_default_dtype())
-
-
-def informative(rewards: Tensor, valid: Tensor, group_ids: Tensor) -> Tensor:
-    """[sequences] bool: valid members of groups whose valid rewards are not all equal.
-
-    Groups outside have no advantage, but from the second step on one batch the K2 objective still pulls them to pi_old;
-    leaving them out is a variant of the recipe, for whoever asks for it by name.
-    """
-    rewards, valid, groups, count = _arrange(rewards, valid, group_ids)
-    return valid & _spread(torch.where(valid, rewards.double(), 0.0), valid, groups, count)
 
 
 def _arrange(rewards: Tensor, valid: Tensor, group_ids: Tensor) -> tuple[Tensor, Tensor, Tensor, int]:

@@ -10,10 +10,10 @@ It is written beside its place, flushed to the disk and renamed: a process that 
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file
@@ -22,11 +22,19 @@ from transformers import PreTrainedModel
 
 from rl.policy.disk import full_disk_is_an_os_error
 from rl.policy.presets import save
+from rl.training.lora import has_adapters, load_lora_state_
 
 __all__ = ["CheckpointError", "TrainerState", "read", "write"]
 
 FORMAT = 1
 COUNTERS = ("steps", "version")
+
+
+class HasGroups(Protocol):
+    """A torch optimizer, or what stands for a partitioned one."""
+
+    @property
+    def param_groups(self) -> Sequence[Mapping[str, Any]]: ...
 
 
 class CheckpointError(ValueError):
@@ -43,6 +51,8 @@ class TrainerState:
     """Steps, version of the weights and the like."""
     torch_rng: torch.Tensor
     """`torch.get_rng_state()`."""
+    adapters: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """`rl.training.lora.lora_state`; the weights beside hold base and adapters in one."""
 
 
 def write(
@@ -69,7 +79,8 @@ def write(
             if source is not None:
                 _copy_tokenizer(Path(source), partial)
             with (partial / "trainer.pt").open("wb") as file:  # torch's own files lose the number of an error
-                torch.save({"optimizer": dict(state.optimizer), "torch_rng": state.torch_rng}, file)
+                adapters = {"adapters": dict(state.adapters)} if state.adapters else {}
+                torch.save({"optimizer": dict(state.optimizer), "torch_rng": state.torch_rng} | adapters, file)
             about = {"format": FORMAT, "architecture": _architecture(model), "counters": dict(state.counters)}
             (partial / "trainer.json").write_text(json.dumps(about, indent=1) + "\n")
             for path in partial.iterdir():
@@ -82,8 +93,11 @@ def write(
     _flush(final.parent)
 
 
-def read(directory: str | os.PathLike[str], model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> TrainerState:
+def read(directory: str | os.PathLike[str], model: PreTrainedModel, optimizer: HasGroups) -> TrainerState:
     """Loads the weights of a checkpoint into `model`, in place, and returns the rest, which `optimizer` can take.
+
+    Both are written in one form, whatever the ZeRO stage and the number of ranks, so a checkpoint goes from one to the
+    other.
 
     Raises:
         CheckpointError: not a whole checkpoint, or one of another architecture or optimizer; `model` is as it was.
@@ -100,9 +114,16 @@ def read(directory: str | os.PathLike[str], model: PreTrainedModel, optimizer: t
         weights = {key: value for file in sorted(path.glob("*.safetensors")) for key, value in load_file(file).items()}
     except Exception as error:
         raise CheckpointError(f"{path} does not read: {error}. Take an earlier checkpoint") from error
-    _refuse_other_optimizer(path, optimizer_state, optimizer.state_dict())
-    _load_weights(path, model, weights)
-    return TrainerState(optimizer_state, counters, torch_rng)
+    _refuse_other_optimizer(path, optimizer_state["param_groups"], optimizer.param_groups)
+    adapters = stored.get("adapters", {})
+    if adapters or has_adapters(model):
+        try:
+            load_lora_state_(model, adapters, weights)
+        except ValueError as error:
+            raise CheckpointError(f"{path} belongs to other adapters: {error}") from error
+    else:
+        _load_weights(path, model, weights)
+    return TrainerState(optimizer_state, counters, torch_rng, adapters)
 
 
 def _read_about(path: Path) -> tuple[dict[str, list[int]], dict[str, int]]:
@@ -140,9 +161,9 @@ def _refuse_other_architecture(path: Path, stored: dict[str, list[int]], present
             )
 
 
-def _refuse_other_optimizer(path: Path, stored: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+def _refuse_other_optimizer(path: Path, stored: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]]) -> None:
     """Groups must have the same keys and as many parameters: `load_state_dict` would notice too late, or never."""
-    kinds = [[(len(group["params"]), sorted(group)) for group in state["param_groups"]] for state in (stored, present)]
+    kinds = [[(len(group["params"]), sorted(group)) for group in groups] for groups in (stored, present)]
     if kinds[0] != kinds[1]:
         sizes = [[size for size, _ in groups] for groups in kinds]
         raise CheckpointError(

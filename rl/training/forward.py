@@ -58,16 +58,25 @@ class LogProbabilityError(RuntimeError):
 
 
 class Difference:
-    """|log-probability of the engine - log-probability of the trainer| over tokens, gathered batch by batch."""
+    """|log-probability of the engine - log-probability of the trainer| over tokens, gathered batch by batch.
 
-    def __init__(self) -> None:
+    Args:
+        version: of the trainer's weights. Tokens that other weights sampled have other log-probabilities by right and are
+            left out; where a batch does not say who sampled, these weights did.
+    """
+
+    def __init__(self, version: int | None = None) -> None:
+        self.version = version
         self.max = 0.0
         self.sum = 0.0
         self.tokens = 0
 
     def add(self, scored: Tensor, batch: PackedBatch) -> None:
         """Takes the trainer's [T] log-probabilities of a batch that carries the engine's."""
-        gaps = (scored.detach() - batch.behaviour_log_probs)[batch.loss_positions].abs().double()
+        chosen = batch.loss_positions
+        if batch.versions is not None and self.version is not None:
+            chosen = chosen[batch.versions[chosen] == self.version]
+        gaps = (scored.detach() - batch.behaviour_log_probs)[chosen].abs().double()
         if len(gaps):
             # NaN must not hide: max() of Python would drop it.
             self.max = float(torch.tensor([self.max, float(gaps.max())], dtype=torch.float64).max())

@@ -31,13 +31,21 @@ class TokenRow:
     """float32, nats: the engine's, 0 outside the mask; None for demonstrations."""
     temperatures: np.ndarray | None = None
     """float32, above 0: what each token was sampled at; None stands for 1."""
+    versions: np.ndarray | None = None
+    """int64: the weights that sampled each token, or the oldest in the key/value cache they sampled it on; -1 outside the
+    mask; None where nobody says. Only of tokens of its own version can a trainer find the engine's log-probability again."""
+    routes: np.ndarray | None = None
+    """[tokens, layers, experts per token] integers: where the engine sent each input token (`rl.training.replay`); -1
+    throughout where it does not say, None where it never does."""
 
     def __post_init__(self) -> None:
         shape = self.token_ids.shape
-        for name in ("loss_mask", "behaviour_log_probs", "temperatures"):
+        for name in ("loss_mask", "behaviour_log_probs", "temperatures", "versions"):
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise ValueError(f"TokenRow.{name} has shape {value.shape}; token_ids has {shape}")
+        if self.routes is not None and (self.routes.ndim != 3 or len(self.routes) != len(self.token_ids)):
+            raise ValueError(f"TokenRow.routes has shape {self.routes.shape}; token_ids has {shape}")
         if len(shape) != 1 or shape[0] < 2:
             raise ValueError(f"a sequence has at least two tokens in one dimension, not shape {shape}")
         if self.loss_mask[0]:
@@ -46,19 +54,32 @@ class TokenRow:
             raise ValueError("temperatures of sampled tokens must be above 0: greedy tokens have no log-probability")
 
     @staticmethod
-    def of(trajectory: Trajectory) -> "TokenRow":
+    def of(trajectory: Trajectory, *, loss_from_version: int | None = None) -> "TokenRow":
         """The tokens of a trajectory, loss on those that the policy sampled.
 
+        Args:
+            loss_from_version: leaves tokens of older weights out of the loss; they stay in the context of those that follow
+                (Kimi k1.5, arXiv 2501.12599: of a partial rollout only the current segment is on-policy).
+
         Raises:
-            ValueError: for a demonstration, which has no behaviour log-probabilities.
+            ValueError: for a demonstration, which has no behaviour log-probabilities; with `loss_from_version`, for tokens
+                without a version.
         """
         if any(segment.origin == "demonstration" for segment in trajectory.segments):
             raise ValueError(f"{trajectory.id} is a demonstration; RL learns from what the policy itself sampled")
+        mask = np.asarray(trajectory.loss_mask, dtype=bool)
+        versions = _versions(trajectory)
+        if loss_from_version is not None:
+            if versions is None:
+                raise ValueError(f"{trajectory.id}: nobody says by which weights it was sampled, so none can be left out")
+            mask &= versions >= loss_from_version
+            versions = np.where(mask, versions, -1)
         return TokenRow(
             token_ids=np.asarray(trajectory.token_ids, dtype=np.int64),
-            loss_mask=np.asarray(trajectory.loss_mask, dtype=bool),
-            behaviour_log_probs=np.asarray(trajectory.behaviour_log_probs, dtype=np.float32),
-            temperatures=np.asarray(trajectory.temperatures, dtype=np.float32),
+            loss_mask=mask,
+            behaviour_log_probs=np.where(mask, np.asarray(trajectory.behaviour_log_probs, dtype=np.float32), np.float32(0)),
+            temperatures=np.where(mask, np.asarray(trajectory.temperatures, dtype=np.float32), np.float32(1)),
+            versions=versions,
         )
 
     @property
@@ -94,6 +115,11 @@ class PackedBatch:
     """[T] float32, of the target; 1 outside the mask."""
     rows: tuple[int, ...]
     """Which rows of the whole these sequences are, in order."""
+    versions: Tensor | None = None
+    """[T] int64, of the target (see `TokenRow.versions`); -1 outside the mask and where a row does not say. None where no
+    row says."""
+    routes: Tensor | None = None
+    """[T, layers, experts per token] int16, of the input token of each position; None unless every row has them."""
 
     @cached_property
     def loss_positions(self) -> Tensor:
@@ -159,13 +185,13 @@ def collate(rows: Sequence[TokenRow], numbers: Sequence[int]) -> PackedBatch:
     def joined(parts: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts))
 
-    def after(name: str, fill: float) -> Tensor:
-        """A per-token float field of each position's target."""
+    def after(name: str, fill: float, kind: type = np.float32) -> Tensor:
+        """A per-token field of each position's target."""
         parts = []
         for row, length in zip(chosen, lengths, strict=True):
             values = getattr(row, name)
             absent = values is None
-            parts.append(np.full(length, fill, np.float32) if absent else values[1 : length + 1].astype(np.float32))
+            parts.append(np.full(length, fill, kind) if absent else values[1 : length + 1].astype(kind))
         return joined(parts)
 
     pairs = list(zip(chosen, lengths, strict=True))
@@ -179,4 +205,23 @@ def collate(rows: Sequence[TokenRow], numbers: Sequence[int]) -> PackedBatch:
         behaviour_log_probs=after("behaviour_log_probs", 0.0),
         temperatures=after("temperatures", 1.0),
         rows=tuple(int(number) for number in numbers),
+        versions=after("versions", -1, np.int64) if any(row.versions is not None for row in chosen) else None,
+        routes=_routes(chosen, lengths),
     )
+
+
+def _routes(rows: Sequence[TokenRow], lengths: np.ndarray) -> Tensor | None:
+    parts = [row.routes[:length] for row, length in zip(rows, lengths, strict=True) if row.routes is not None]
+    return torch.from_numpy(np.concatenate(parts).astype(np.int16)) if len(parts) == len(rows) else None
+
+
+def _versions(trajectory: Trajectory) -> np.ndarray | None:
+    """[tokens] as `TokenRow.versions`; None where a policy segment has no version."""
+    parts = []
+    for segment in trajectory.segments:
+        known = [version for version in (segment.policy_version, segment.stale_cache_version) if version is not None]
+        if segment.origin == "policy" and not known:
+            return None
+        oldest = min(known) if segment.origin == "policy" else -1
+        parts.append(np.full(len(segment.token_ids), oldest, dtype=np.int64))
+    return np.concatenate(parts) if parts else None

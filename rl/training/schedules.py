@@ -1,15 +1,17 @@
-"""Learning-rate schedules: a factor on each group's own rate, a pure function of how far the run is.
+"""Schedules, pure functions of how far the run is: a factor on learning rates, and the decay of a single figure.
 
 Progress may be counted in steps or in seconds: whatever `total` counts, `factor` is given.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
-__all__ = ["ScheduleConfig", "build_scheduler"]
+__all__ = ["ScheduleConfig", "Shape", "build_scheduler", "decayed"]
 
+Shape = Literal["linear", "exponential"]
 NAMES = ("constant", "linear")
 
 
@@ -54,3 +56,10 @@ class ScheduleConfig:
 def build_scheduler(optimizer: torch.optim.Optimizer, config: ScheduleConfig) -> torch.optim.lr_scheduler.LambdaLR:
     """A scheduler that counts optimizer steps; call `step()` once after each."""
     return torch.optim.lr_scheduler.LambdaLR(optimizer, config.factor)
+
+
+def decayed(first: float, last: float, way: float, shape: Shape = "linear") -> float:
+    """From `first` (exactly, where `way` is 0) to `last` (where it is 1 or more), both above 0."""
+    if way <= 0 or way >= 1:
+        return first if way <= 0 else last
+    return first + way * (last - first) if shape == "linear" else first * (last / first) ** way

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig
 
 from rl.policy.presets import save
-from rl.training.deepspeed_settings import SUPPORTED, is_supported
+from rl.training.deepspeed_settings import SUPPORTED_BY_SFT, is_supported_by_sft
 from rl.training.muonclip import OptimizerConfig, build_optimizer
 from rl.training.packing import TokenRow, collate
 from rl.training.schedules import ScheduleConfig
@@ -70,7 +70,7 @@ class SFTSettings:
             "max_grad_norm": (self.max_grad_norm >= 0, "at least 0"),
             "autocast": (self.autocast in ("float32", "bfloat16"), '"float32" or "bfloat16"'),
             "optimizer.qk_clip_threshold": (self.optimizer.qk_clip_threshold is None, "null: the cold start does not clip"),
-            "deepspeed": (is_supported(self.deepspeed), SUPPORTED),
+            "deepspeed": (is_supported_by_sft(self.deepspeed), SUPPORTED_BY_SFT),
             "log_every": (self.log_every >= 1, "at least 1"),
         }
         for key, (good, wanted) in checks.items():

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from rl.rollout.engine import Engine, WeightSyncError
+from rl.rollout.engine import Engine, UpdateMode, WeightSyncError
 from rl.rollout.proof import Proof, prove
 from rl.training.trainer_group import TrainerGroup
 
@@ -24,18 +24,19 @@ class Synchronisation:
     proof_seconds: float
 
 
-async def synchronise(engine: Engine, trainer: TrainerGroup, seed: int) -> Synchronisation:
+async def synchronise(engine: Engine, trainer: TrainerGroup, seed: int, mode: UpdateMode = "wait") -> Synchronisation:
     """Bring the engine to the trainer's weights and prove it.
 
     Args:
         seed: of the probe's tokens.
+        mode: what becomes of requests in flight. What is sampled between the update and its proof is proven by it.
 
     Raises:
         WeightSyncError: the engine acknowledged something else, or computes something else, than the trainer.
     """
     started = time.perf_counter()
     export = await trainer.export_weights()
-    receipt = await engine.update_weights(export.update)
+    receipt = await engine.update_weights(export.update, mode)
     if (receipt.version, receipt.digest) != (export.update.version, export.update.digest):
         raise WeightSyncError(
             f"weight sync: the engine acknowledged version {receipt.version} with digest {receipt.digest}, the trainer "

@@ -18,13 +18,26 @@ from transformers import PreTrainedModel
 from rl.training import checkpoints
 from rl.training.deepspeed_settings import SUPPORTED, is_supported
 from rl.training.forward import Difference, log_probs, score
+from rl.training.lora import lora_state
 from rl.training.model import ModelSettings, prepare_model
 from rl.training.muonclip import OptimizerConfig
-from rl.training.objectives import check_settings, get_objective
-from rl.training.optimization import Optimization
+from rl.training.objectives import CorrectionConfig, check_settings, corrected, effective_sample_share, get_objective
+from rl.training.optimization import Optimization, whole_weights
 from rl.training.packing import TokenRow, pack
+from rl.training.reference import build_reference
+from rl.training.replay import replayed, routed
+from rl.training.router import RouterLoad, load_metrics, update_router_bias_
 from rl.training.schedules import ScheduleConfig
-from rl.training.trainer_batch import MicroBatch, MiniBatches, Rollouts, micro_batches, mini_batches, scoring_batches
+from rl.training.trainer_batch import (
+    MicroBatch,
+    MiniBatches,
+    PTXBatch,
+    Rollouts,
+    micro_batches,
+    mini_batches,
+    ptx_batches,
+    scoring_batches,
+)
 from rl.training.trainer_process import Ranks, join
 
 __all__ = ["Trainer", "TrainerConfig"]
@@ -39,6 +52,10 @@ class TrainerConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(name="constant"))
     """Factor on both learning rates; counts optimizer steps unless `train_batch` is told another progress."""
+    correction: CorrectionConfig = field(default_factory=CorrectionConfig)
+    """Importance weights between the policy that sampled and the trainer's at pi_old; none unless asked for."""
+    ptx_weight: float = 0.0
+    """Of the cross-entropy on demonstrations that `train_batch` is given, in nats per token, beside the objective's loss."""
     gradient_steps: int = 2
     """Optimizer steps per batch of rollouts."""
     mini_batches: MiniBatches = "split"
@@ -68,6 +85,7 @@ class TrainerConfig:
         except ValueError as error:
             raise ValueError(f"trainer.objective_settings: {error}") from error
         checks = {
+            "ptx_weight": (self.ptx_weight >= 0, "at least 0"),
             "gradient_steps": (self.gradient_steps >= 1, "at least 1"),
             "mini_batches": (self.mini_batches in ("split", "whole"), '"split" or "whole"'),
             "max_grad_norm": (self.max_grad_norm >= 0, "at least 0"),
@@ -80,6 +98,11 @@ class TrainerConfig:
         for key, (good, wanted) in checks.items():
             if not good:
                 raise ValueError(f"trainer.{key} must be {wanted}, not {getattr(self, key)!r}")
+        if self.model.lora is not None and self.optimizer.qk_clip_threshold is not None:
+            raise ValueError(
+                f"trainer.optimizer.qk_clip_threshold must be null with trainer.model.lora, not "
+                f"{self.optimizer.qk_clip_threshold}: QK-Clip would change the frozen base"
+            )
 
 
 class Trainer:
@@ -96,17 +119,25 @@ class Trainer:
         join(self.ranks)
         self.source = model if isinstance(model, str) else None
         self.model: Any = prepare_model(model, config.model)
+        self.reference = build_reference(self.model, config.model.reference)
+        counted = config.model.router_statistics or config.model.router_bias_rate
+        self.load = RouterLoad(self.model) if counted else None
         self.optimization = Optimization(self.model, config.optimizer, config.deepspeed, self.ranks)
         self.steps = 0
         """Optimizer steps that were due so far, those of batches without any signal included."""
         self.version = 0
         """Of the weights: how many batches have changed them."""
+        self._objective = corrected(get_objective(config.objective), config.correction)
 
-    def train_batch(self, rollouts: Rollouts, progress: float | None = None) -> dict[str, float]:
+    def train_batch(
+        self, rollouts: Rollouts, progress: float | None = None, demonstrations: Sequence[TokenRow] = ()
+    ) -> dict[str, float]:
         """Learns from one batch of rollouts.
 
         Args:
             progress: how much of `schedule.total` is done, in its unit; optimizer steps when absent.
+            demonstrations: rows for the PTX loss, dealt out to the optimizer steps; a batch without any signal takes no
+                step, for them neither.
 
         Returns:
             Metrics of the batch over all ranks; see `_report` for their units.
@@ -119,12 +150,13 @@ class Trainer:
             rollouts, self.config.gradient_steps, self.config.mini_batches, self.config.skip_zero_advantage
         )
         work = self._work(rollouts, steps)
-        scored = _Scored()
+        scored = _Scored(self.version)
         self._score(rollouts, steps, work, scored)
         if not work:
             self._compare(scored)
         clock.append(time.perf_counter())
-        taken = [self._step(passes, scored, number, progress) for number, passes in enumerate(work)]
+        mixed = [demonstrations[number :: len(work)] for number in range(len(work))]
+        taken = [self._step(passes, mixed[number], scored, number, progress) for number, passes in enumerate(work)]
         clock.append(time.perf_counter())
         self.steps += self.config.gradient_steps
         self.version += bool(work)
@@ -144,12 +176,18 @@ class Trainer:
                     result[number] = part.tolist()
         return result
 
+    def reset_optimizer(self) -> None:
+        """Forgets momentum and moments, as K1.5 does when the reference changes."""
+        self.optimization.reset()
+
     def save_checkpoint(self, directory: str) -> None:
         """Everything that the next `train_batch` depends on; only the first rank writes, all wait for it."""
-        if self.ranks.rank == 0:
-            counters = {"steps": self.steps, "version": self.version}
-            state = checkpoints.TrainerState(self.optimization.optimizer.state_dict(), counters, torch.get_rng_state())
-            checkpoints.write(directory, self.model, state, self.source)
+        optimizer = self.optimization.state()
+        with whole_weights(self.model):
+            if self.ranks.rank == 0:
+                counters = {"steps": self.steps, "version": self.version}
+                state = checkpoints.TrainerState(optimizer, counters, torch.get_rng_state(), lora_state(self.model))
+                checkpoints.write(directory, self.model, state, self.source)
         if self.ranks.world_size > 1:
             torch.distributed.barrier()
 
@@ -159,8 +197,9 @@ class Trainer:
         Raises:
             CheckpointError: not a whole checkpoint, or one of another architecture or optimizer; nothing has changed.
         """
-        state = checkpoints.read(directory, self.model, self.optimization.optimizer)
-        self.optimization.optimizer.load_state_dict(dict(state.optimizer))
+        with self.optimization.changing_weights():
+            state = checkpoints.read(directory, self.model, self.optimization)
+        self.optimization.load_state(state.optimizer)
         torch.set_rng_state(state.torch_rng)
         self.steps, self.version = state.counters["steps"], state.counters["version"]
 
@@ -188,31 +227,50 @@ class Trainer:
         self.optimization.track_max_logits(False)
         with torch.no_grad():
             for packed in scoring_batches(rollouts, rest, self.config.tokens_per_micro_batch, rank, size):
-                scored.add(packed, *score(self.model, packed))
+                with replayed(self.model, packed.routes if self.config.model.router_replay == "engine" else None):
+                    scored.add(packed, *score(self.model, packed))
             for micro in due.values():
-                micro.old_log_probs, entropy = score(self.model, micro.packed)
+                with routed(self.model, self.config.model.router_replay, micro):
+                    micro.old_log_probs, entropy = score(self.model, micro.packed)
                 if micro.counts:
                     scored.add(micro.packed, micro.old_log_probs, entropy)
+            if self.reference is not None:
+                for micro in {id(micro): micro for passes in work for micro in passes}.values():
+                    micro.ref_log_probs = self.reference.log_probs(micro.packed)
 
     def _step(
-        self, passes: list[MicroBatch], scored: "_Scored", number: int, progress: float | None
+        self,
+        passes: list[MicroBatch],
+        demonstrations: Sequence[TokenRow],
+        scored: "_Scored",
+        number: int,
+        progress: float | None,
     ) -> dict[str, float]:
         """One optimizer step, QK-Clip included."""
         factor = self.config.schedule.factor(self.steps + number if progress is None else progress)
         self.optimization.track_max_logits(True)
         self.optimization.engine.train()
         sums: dict[str, float] = {}
+        mixed = self._mixed(demonstrations)
+        self._count_loads(None)
         for index, micro in enumerate(passes):
-            for name, value in self._backward(micro, scored, number, last=index == len(passes) - 1).items():
+            for name, value in self._backward(micro, scored, number, last=index == len(passes) - 1 and not mixed).items():
                 sums[name] = sums.get(name, 0.0) + float(value)
+        for index, batch in enumerate(mixed):
+            sums["ptx_loss"] = sums.get("ptx_loss", 0.0) + self._imitate(batch, last=index == len(mixed) - 1)
         if number == 0:
             self._compare(scored)
         taken = self.optimization.step(factor, self.config.max_grad_norm)
-        return self._sum_over_ranks(sums) | taken | {"learning_rate_factor": factor}
+        sums = self._sum_over_ranks(sums)
+        if "correction_weight" in sums:
+            sums["effective_sample_share"] = effective_sample_share(sums)
+        return sums | taken | self._balance() | {"learning_rate_factor": factor}
 
     def _backward(self, micro: MicroBatch, scored: "_Scored", number: int, last: bool) -> dict[str, Tensor]:
         autocast = torch.bfloat16 if self.config.autocast == "bfloat16" else None
-        values, entropy = score(self.optimization.engine, micro.packed, autocast, with_entropy=micro.old_log_probs is None)
+        self._count_loads(micro.counts)
+        with routed(self.model, self.config.model.router_replay, micro):
+            values, entropy = score(self.optimization.engine, micro.packed, autocast, micro.old_log_probs is None)
         if micro.old_log_probs is None:
             # The first pass at pi_old: its own log-probabilities are the old ones.
             micro.old_log_probs = values.detach()
@@ -220,9 +278,39 @@ class Trainer:
                 scored.add(micro.packed, values, entropy)
         elif number == 0 and micro.counts:
             scored.training_difference.add(values, micro.packed)
-        output = get_objective(self.config.objective)(micro.loss_inputs(values), **self.config.objective_settings)
+        output = self._objective(micro.loss_inputs(values), **self.config.objective_settings)
         self.optimization.backward(output.loss, last)
         return output.metrics
+
+    def _mixed(self, demonstrations: Sequence[TokenRow]) -> list[PTXBatch]:
+        if not demonstrations or not self.config.ptx_weight:
+            return []
+        return ptx_batches(demonstrations, self.config.tokens_per_micro_batch, self.ranks.rank, self.ranks.world_size)
+
+    def _imitate(self, batch: PTXBatch, last: bool) -> float:
+        """Adds the gradient of one pass over demonstrations; returns its share of the loss, nats per token."""
+        autocast = torch.bfloat16 if self.config.autocast == "bfloat16" else None
+        self._count_loads(batch.counts)
+        loss = batch.loss(score(self.optimization.engine, batch.packed, autocast, with_entropy=False).log_probs)
+        self.optimization.backward(self.config.ptx_weight * loss, last)
+        return float(loss.detach())
+
+    def _count_loads(self, enabled: bool | None) -> None:
+        """Whether passes from here on count as load of the experts; None forgets what a step that failed had counted."""
+        if self.load is not None:
+            self.load.track(bool(enabled))
+            if enabled is None:
+                self.load.pop()
+
+    def _balance(self) -> dict[str, float]:
+        """After an optimizer step: what its passes asked of the experts, and the routers' answer."""
+        if self.load is None:
+            return {}
+        self.load.track(False)
+        loads = self.load.pop(over_ranks=self.ranks.world_size > 1)
+        if self.config.model.router_bias_rate:
+            update_router_bias_(self.model, loads, self.config.model.router_bias_rate)
+        return load_metrics(loads)
 
     def _compare(self, scored: "_Scored") -> None:
         over_ranks = self.ranks.world_size > 1
@@ -246,11 +334,13 @@ class Trainer:
     ) -> dict[str, float]:
         """Means over the optimizer steps, but for what says otherwise.
 
-        loss, kl_per_token (nats, k3 against pi_old, of the last step), log_ratio_per_sequence (nats, last step),
-        entropy_per_token (nats, at pi_old), grad_norm (before clipping), learning_rate_factor, qk_max_logit (largest),
-        qk_clipped_heads (summed over steps), log_prob_difference_{max,mean} (nats, engine against the float32 trainer),
-        training_log_prob_difference_{max,mean} (nats, engine against a bfloat16 training pass), policy_tokens, tokens,
-        sequences, trained_sequences, steps (optimizer steps taken), version (of the weights, after).
+        loss, what the objective and its correction report, kl_per_token (nats, k3 against pi_old, of the last step),
+        log_ratio_per_sequence (nats, last step), ptx_loss (nats per token of the demonstrations), entropy_per_token (nats,
+        at pi_old), grad_norm (before clipping), learning_rate_factor, qk_max_logit (largest), qk_clipped_heads (summed over
+        steps), log_prob_difference_{max,mean} (nats, engine against the float32 trainer),
+        training_log_prob_difference_{max,mean} (nats, engine against a bfloat16 training pass), policy_tokens,
+        older_tokens (those of them that older weights sampled, which the comparison leaves out), tokens, sequences,
+        trained_sequences, steps (optimizer steps taken), version (of the weights, after).
         """
         report: dict[str, float] = {}
         for name in taken[-1] if taken else ():
@@ -261,15 +351,16 @@ class Trainer:
                 report[name] = max(values)
             else:
                 report[name] = sum(values) / (1 if name == "qk_clipped_heads" else len(values))
-        entropy = self._sum_over_ranks({"sum": scored.entropy})["sum"]
-        report["entropy_per_token"] = entropy / max(scored.difference.tokens, 1)
+        sums = self._sum_over_ranks({"entropy": scored.entropy, "tokens": float(scored.tokens)})
+        report["entropy_per_token"] = sums["entropy"] / max(sums["tokens"], 1)
         report["log_prob_difference_max"] = scored.difference.max
         report["log_prob_difference_mean"] = scored.difference.mean
         if scored.training_difference.tokens:
             report["training_log_prob_difference_max"] = scored.training_difference.max
             report["training_log_prob_difference_mean"] = scored.training_difference.mean
         return report | {
-            "policy_tokens": float(scored.difference.tokens),
+            "policy_tokens": sums["tokens"],
+            "older_tokens": sums["tokens"] - scored.difference.tokens,
             "tokens": float(sum(len(row.token_ids) for row in rollouts.rows)),
             "sequences": float(len(rollouts.rows)),
             "trained_sequences": float(used),
@@ -281,14 +372,16 @@ class Trainer:
 class _Scored:
     """What the passes at pi_old found, over all rollout tokens of this rank."""
 
-    def __init__(self) -> None:
-        self.difference = Difference()
-        self.training_difference = Difference()
+    def __init__(self, version: int) -> None:
+        self.difference = Difference(version)
+        self.training_difference = Difference(version)
         self.entropy = 0.0
+        self.tokens = 0
 
     def add(self, packed: Any, values: Tensor, entropy: Tensor) -> None:
         self.difference.add(values, packed)
         self.entropy += float(entropy)
+        self.tokens += len(packed.loss_positions)
 
 
 def _every_token(tokens: Sequence[int]) -> TokenRow:

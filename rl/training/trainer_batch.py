@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rl.training.objectives import LossInputs, mini_batch_shares
+from rl.training.objectives import LossInputs, mini_batch_shares, ptx
 from rl.training.packing import PackedBatch, TokenRow, collate, plan
 
-__all__ = ["MicroBatch", "MiniBatches", "Rollouts", "micro_batches", "mini_batches", "scoring_batches"]
+__all__ = ["MicroBatch", "MiniBatches", "PTXBatch", "Rollouts", "micro_batches", "mini_batches", "ptx_batches", "scoring_batches"]
 
 MiniBatches = Literal["split", "whole"]
 
@@ -59,6 +59,10 @@ class MicroBatch:
     """Policy tokens of the global mini-batch."""
     old_log_probs: Tensor | None = None
     """[T] at pi_old; set by the first pass that computes them."""
+    ref_log_probs: Tensor | None = None
+    """[T] of the reference policy, where there is one."""
+    routes: Tensor | None = None
+    """[T, layers, experts per token] to replay: the engine's, or those of the first pass at pi_old."""
 
     @property
     def counts(self) -> bool:
@@ -72,12 +76,29 @@ class MicroBatch:
             log_probs=log_probs,
             old_log_probs=self.old_log_probs,
             behaviour_log_probs=self.packed.behaviour_log_probs,
+            ref_log_probs=self.ref_log_probs,
             loss_mask=self.packed.loss_mask,
             sequence_ids=self.packed.sequence_ids,
             advantages=self.advantages,
             weights=self.weights,
             num_tokens=self.num_tokens,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PTXBatch:
+    """One pass of one rank over demonstrations that are mixed in."""
+
+    packed: PackedBatch
+    num_tokens: int
+    """Tokens in the loss of all demonstrations of the global mini-batch."""
+    counts: bool
+    """False for a pass that only keeps a rank in step with the others."""
+
+    def loss(self, log_probs: Tensor) -> Tensor:
+        """Scalar share in nats per token; `log_probs` [T] of the current policy."""
+        share = ptx(log_probs, self.packed.loss_mask, self.num_tokens)
+        return share if self.counts else share * 0.0
 
 
 def mini_batches(rollouts: Rollouts, steps: int, mode: MiniBatches, skip_zero_advantage: bool) -> list[list[int]]:
@@ -118,8 +139,21 @@ def micro_batches(rollouts: Rollouts, members: list[int], tokens: int, rank: int
         if position * ranks + rank >= len(bins):
             weights = torch.zeros_like(weights)
         advantages = rollouts.advantages[rows].float()
-        passes.append(MicroBatch(collate(rollouts.rows, rows), advantages, weights, shares.num_tokens))
+        packed = collate(rollouts.rows, rows)
+        passes.append(MicroBatch(packed, advantages, weights, shares.num_tokens, routes=packed.routes))
     return passes
+
+
+def ptx_batches(rows: Sequence[TokenRow], tokens: int, rank: int, ranks: int) -> list[PTXBatch]:
+    """This rank's passes over the demonstrations of one optimizer mini-batch: as many on every rank."""
+    bins = plan([row.positions for row in rows], tokens, multiple_of=ranks)
+    filler = -len(bins) % ranks
+    num_tokens = sum(row.policy_tokens for row in rows)
+    mine = (bins + bins[:1] * filler)[rank::ranks]
+    return [
+        PTXBatch(collate(rows, chosen), num_tokens, counts=position * ranks + rank < len(bins))
+        for position, chosen in enumerate(mine)
+    ]
 
 
 def scoring_batches(rollouts: Rollouts, members: list[int], tokens: int, rank: int, ranks: int) -> list[PackedBatch]:

@@ -7,17 +7,20 @@ error of the call. Arguments are put into Ray's object store once, whatever the 
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from rl.rollout.proof import Probe, build_probe
+from rl.training.optimization import whole_weights
+from rl.training.packing import TokenRow
 from rl.training.trainer import Trainer, TrainerConfig
 from rl.training.trainer_batch import Rollouts
 from rl.training.trainer_process import Ranks, leave
-from rl.training.weight_sync import Export, WeightExporter
+from rl.training.weight_sync import Export, WeightExporter, WeightSyncConfig
+from rl.training.zero import are_partitioned, number_of_elements
 
 __all__ = ["Placement", "TrainerActor", "TrainerGroup"]
 
@@ -52,6 +55,7 @@ class TrainerActor:
     def __init__(self) -> None:
         self._trainer: Trainer | None = None
         self._exporter: WeightExporter | None = None
+        self._weight_sync = WeightSyncConfig()
 
     def meeting_point(self) -> str:
         """A free address on this machine, for the ranks to meet at."""
@@ -59,25 +63,38 @@ class TrainerActor:
             free.bind(("", 0))
             return f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
 
-    def start(self, config: TrainerConfig, model: str, ranks: Ranks) -> int:
+    def start(self, config: TrainerConfig, model: str, ranks: Ranks, weight_sync: WeightSyncConfig) -> int:
         """Loads the model directory; returns the number of parameters."""
-        self._trainer = Trainer(config, model, ranks)
-        return sum(parameter.numel() for parameter in self._trainer.model.parameters())
+        self._trainer, self._weight_sync = Trainer(config, model, ranks), weight_sync
+        return number_of_elements(self._trainer.model)
 
     def call(self, name: str, *arguments: Any) -> Any:
         """A method of `Trainer`."""
         return getattr(self.trainer, name)(*arguments)
 
-    def export_weights(self) -> Export:
-        """The weights as they are, under the trainer's version."""
-        if self._exporter is None:
-            self._exporter = WeightExporter()
-        return self._exporter.export(self.trainer.model, self.trainer.version)
+    # What one rank can do alone: the first one answers. Where ZeRO partitions the weights, the others take part.
 
-    def probe(self, seed: int) -> Probe:
+    def export_weights(self) -> Export | None:
+        """The weights as they are, under the trainer's version."""
+        with whole_weights(self.trainer.model):
+            if self.trainer.ranks.rank > 0:
+                return None
+            if self._exporter is None:
+                self._exporter = WeightExporter(self._weight_sync)
+            return self._exporter.export(self.trainer.model, self.trainer.version)
+
+    def probe(self, seed: int) -> Probe | None:
         """Sequences that reach every expert, with the trainer's log-probabilities at the weights as they are."""
         model = self.trainer.model
-        return build_probe(model, model.config.vocab_size, seed)
+        return build_probe(model, model.config.vocab_size, seed) if self._computes else None
+
+    def log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]] | None:
+        """`Trainer.log_probs`."""
+        return self.trainer.log_probs(token_ids) if self._computes else None
+
+    @property
+    def _computes(self) -> bool:
+        return self.trainer.ranks.rank == 0 or are_partitioned(self.trainer.model)
 
     def close(self) -> None:
         if self._exporter is not None:
@@ -100,7 +117,9 @@ class TrainerGroup:
         """Number of parameters of the model."""
 
     @staticmethod
-    async def start(config: TrainerConfig, model: str, placement: Placement | None = None) -> "TrainerGroup":
+    async def start(
+        config: TrainerConfig, model: str, placement: Placement | None = None, weight_sync: WeightSyncConfig | None = None
+    ) -> "TrainerGroup":
         """Starts the ranks on a running Ray; each loads the model directory `model`."""
         placement = placement or Placement()
         threads = placement.threads_per_rank
@@ -109,8 +128,9 @@ class TrainerGroup:
         remote = ray.remote(num_cpus=placement.num_cpus, num_gpus=placement.num_gpus)(TrainerActor)
         actors = [remote.options(runtime_env={"env_vars": environment}).remote() for _ in range(placement.ranks)]
         meeting = await actors[0].meeting_point.remote() if placement.ranks > 1 else None
+        sync = weight_sync or WeightSyncConfig()
         starts = [
-            actor.start.remote(config, model, Ranks(rank, placement.ranks, meeting, threads))
+            actor.start.remote(config, model, Ranks(rank, placement.ranks, meeting, threads), sync)
             for rank, actor in enumerate(actors)
         ]
         try:
@@ -121,21 +141,27 @@ class TrainerGroup:
             raise
         return TrainerGroup(actors, counts[0])
 
-    async def train_batch(self, rollouts: Rollouts, progress: float | None = None) -> dict[str, float]:
+    async def train_batch(
+        self, rollouts: Rollouts, progress: float | None = None, demonstrations: Sequence[TokenRow] = ()
+    ) -> dict[str, float]:
         """`Trainer.train_batch` on every rank."""
-        return await self._call("train_batch", ray.put(rollouts), progress)
+        return await self._call("train_batch", ray.put(rollouts), progress, ray.put(demonstrations))
+
+    async def reset_optimizer(self) -> None:
+        """`Trainer.reset_optimizer` on every rank."""
+        await self._call("reset_optimizer")
 
     async def log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]]:
-        """`Trainer.log_probs`, by the first rank."""
-        return await self._actors[0].call.remote("log_probs", token_ids)
+        """`Trainer.log_probs`."""
+        return await self._first(actor.log_probs.remote(token_ids) for actor in self._actors)
 
     async def export_weights(self) -> Export:
         """The weights in shared memory, as the engine takes them."""
-        return await self._actors[0].export_weights.remote()
+        return await self._first(actor.export_weights.remote() for actor in self._actors)
 
     async def probe(self, seed: int) -> Probe:
         """What the engine must compute after it took the weights that `export_weights` wrote last."""
-        return await self._actors[0].probe.remote(seed)
+        return await self._first(actor.probe.remote(seed) for actor in self._actors)
 
     async def save_checkpoint(self, directory: str) -> None:
         """`Trainer.save_checkpoint` on every rank."""
@@ -153,6 +179,9 @@ class TrainerGroup:
             ray.kill(actor)
 
     async def _call(self, name: str, *arguments: Any) -> Any:
-        """The first error of any rank is raised at once: its peers may wait for it in a collective."""
-        answers = await asyncio.gather(*(actor.call.remote(name, *arguments) for actor in self._actors))
+        return await self._first(actor.call.remote(name, *arguments) for actor in self._actors)
+
+    async def _first(self, calls: Iterable[Any]) -> Any:
+        """The first rank's answer. The first error of any rank is raised at once: its peers may wait in a collective."""
+        answers = await asyncio.gather(*calls)
         return answers[0]

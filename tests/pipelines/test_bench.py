@@ -68,8 +68,13 @@ def test_every_benchmark_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     measured = figures(tmp_path)
     assert tuple(measured) == BENCHMARKS
     with_limit = [figure for group in measured.values() for figure in group if figure["limit"]]
-    assert len(with_limit) == 41
+    assert len(with_limit) == 44
     assert all(figure["ratio"] > 0 for figure in with_limit)
+    step, reward, _ = measured["trl_grpo"]
+    assert step["details"]["tokens"] == 8 * 4 and 0 <= reward["median"] <= 1
+    assert {"ours_001", "ours_002", "trl_001", "trl_002", "difference"} <= set(reward["details"])
+    positions, attention = measured["trainer"][-2:]
+    assert positions["median"] == 1 and 0 < attention["median"] <= 1
     live = measured["environments"][0]["details"]
     assert (live["environments"], live["deaths"], live["lost"]) == (100, 1, 0)
     sync = measured["weight_sync"][0]["details"]

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from pipelines import composition
-from pipelines.controls import ARMS, Controls, Outcome, _over_seeds, _overrides, _summary, _typed, _write_report
+from pipelines.controls import ARMS, Controls, Outcome, _over_seeds, _overrides, _summary, _typed, _write_report, learning_curve
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import load
 from pipelines.structured import build, plain
+from trajectories.codec import to_row
+from trajectories.rewards import Reward
+from trajectories.shards import write
+from trajectories.trajectory import Trajectory
 
 
 def outcome(after: list[float | None], before: list[float | None]) -> Outcome:
@@ -59,6 +63,21 @@ def test_the_report_shows_every_arm_of_every_seed(tmp_path: Path):
     report = (tmp_path / "run/report.md").read_text()
     assert report.count("| shuffled |") == 2 and "+0.500 (" in report and "0.650 (0.600 to 0.700)" in report
     json.dumps(_summary(outcomes["rl"], 0))
+
+
+def test_a_learning_curve_weighs_groups_alike_and_leaves_faults_out(tmp_path: Path):
+    def episode(step: int, task: str, rollout: int, reward: Reward) -> Trajectory:
+        return Trajectory(id=f"{step}/{task}/{rollout}", task_id=task, rollout=rollout, reward=reward)
+
+    passed, failed = (Reward(value, True, None, {"pass": value}) for value in (1.0, 0.0))
+    fault = Reward(None, False, "engine", {})
+    rows = [episode(1, "a", 0, passed), episode(1, "a", 1, passed), episode(1, "a", 2, fault), episode(5, "b", 0, failed)]
+    later = [episode(6, "c", 0, passed), episode(7, "c", 0, failed)]
+    for number, held in enumerate((rows, later)):
+        write([to_row(row) for row in held], tmp_path / f"run-{number}" / "rollouts")
+    points = learning_curve([tmp_path / "run-0", tmp_path / "run-1", tmp_path / "without"])
+    assert [(step, estimate.mean) for step, estimate in points] == [(3.0, 0.5), (6.5, 0.5)]
+    assert learning_curve([tmp_path / "without"]) == []
 
 
 @pytest.mark.parametrize("arm", ARMS)

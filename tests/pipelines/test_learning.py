@@ -16,6 +16,7 @@ from rewards.composition import RewardConfig
 from rl.rollout.proof import Proof
 from rl.training.synchronise import Synchronisation
 from simulators.tasks.stream import TaskStream
+from trajectories.messages import Message
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
 from trajectories.tasks import Task
@@ -31,6 +32,7 @@ def episode(reward: Reward | None, tokens: int = 2, ending: str = "completed") -
         id="x",
         task_id="x",
         segments=(Segment("context", (1, 2, 3)), turn) if tokens else (),
+        messages=(Message("user", "?"), Message("assistant", "!")) if tokens else (),
         outcome=Outcome(ending),  # type: ignore[arg-type]
         reward=reward,
     )
@@ -161,3 +163,25 @@ def test_what_is_published_is_the_model_without_the_trainers_state(tmp_path):
 def test_a_setting_that_makes_no_sense_is_refused_by_its_key(key, value):
     with pytest.raises(ValueError, match=f"^{key}: "):
         LearningSettings(**{key: value})
+
+
+def of_versions(reward: Reward, *versions: int) -> Trajectory:
+    """A turn that each version sampled two tokens of."""
+    parts = [Segment("policy", (10, 11), (-0.5, -0.5), Sampling(), version) for version in versions]
+    return replace(episode(reward), segments=(Segment("context", (1, 2, 3)), *parts))
+
+
+def test_the_loss_can_be_on_the_newest_weights_alone():
+    trajectories = [of_versions(PASS, 3, 4), of_versions(FAIL, 4), of_versions(PASS, 3), of_versions(FAIL, 2, 4)]
+    everything = training_batch(LearningSettings(group_size=4), trajectories, seed=0, step=1, version=4)
+    newest = training_batch(LearningSettings(group_size=4, loss_on="newest"), trajectories, seed=0, step=1, version=4)
+    assert [row.policy_tokens for row in everything.rows] == [4, 2, 2, 4]
+    assert [row.policy_tokens for row in newest.rows] == [2, 2, 0, 2]
+    assert all((one.token_ids == other.token_ids).all() for one, other in zip(everything.rows, newest.rows, strict=True))
+    assert newest.valid.all() and torch.equal(newest.advantages, everything.advantages)
+
+
+def test_a_batch_of_older_weights_alone_takes_no_step():
+    trajectories = [of_versions(PASS, 3), of_versions(FAIL, 2)]
+    batch = training_batch(LearningSettings(group_size=2, loss_on="newest"), trajectories, seed=0, step=1, version=4)
+    assert not batch.valid.any()

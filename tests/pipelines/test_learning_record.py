@@ -1,7 +1,9 @@
 """A killed run goes on behind its checkpoint: recorded iterations come back once, and nothing is kept twice."""
 
+import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import UserError
-from pipelines.learning.record import RolloutRecord, Tally
+from pipelines.learning.record import RolloutRecord
+from pipelines.learning.tally import Tally
 from pipelines.run_directory import RunDirectory
 from rl.rollout.error_budget import ErrorBudget
 from rl.rollout.proof import Proof
+from rl.rollout.scheduling import Group
 from rl.training.synchronise import Synchronisation
-from trajectories.codec import TASK_SCHEMA, from_row, to_row
+from trajectories.codec import from_row
+from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
 from trajectories.shards import ShardError, ShardWriter, read
 from trajectories.tasks import Gold, Ledger, Persona, Rubric, Task
@@ -25,25 +30,36 @@ ROWS = 3
 
 def tasks(step: int) -> list[Task]:
     """The one task of an iteration."""
-    return [Task("task", "order_desk", step, "train", 1, Persona(), Ledger("Hello"), Rubric(), Gold())]
+    return [Task(f"task-{step}", "order_desk", step, "train", 1, Persona(), Ledger("Hello"), Rubric(), Gold())]
 
 
-def episodes(step: int, attempt: int = 0) -> list[Trajectory]:
+def episodes(step: int, attempt: int = 0, rows: int = ROWS, ended: bool = True) -> tuple[Trajectory, ...]:
     """What an engine said in one iteration; it would say something else the next time."""
-    return [
+    return tuple(
         Trajectory(
             id=f"{step}/task/{number}",
-            task_id="task",
+            task_id=f"task-{step}",
             rollout=number,
             seed=attempt,
             segments=(
                 Segment("context", (1, 2)),
                 Segment("policy", (5 + number,), (-0.1234567890123456 * (attempt + 1),), Sampling(), step - 1),
             ),
-            reward=Reward(float(number % 2), components={"pass": float(number % 2)}),
+            outcome=Outcome("completed") if ended else None,
+            reward=Reward(float(number % 2), components={"pass": float(number % 2)}) if ended else None,
         )
-        for number in range(ROWS)
-    ]
+        for number in range(rows)
+    )
+
+
+def group(step: int, attempt: int = 0, ended: bool = True) -> Group:
+    return Group(step - 1, step, tasks(step)[0], max(0, step - 2), episodes(step, attempt, ended=ended))
+
+
+def store(record: RolloutRecord, step: int, attempt: int = 0) -> None:
+    if step > record.begun:
+        record.begin(step, tasks(step))
+    record.store(step, step - 1, [group(step, attempt)])
 
 
 def kept(directory: Path) -> list[Trajectory]:
@@ -51,7 +67,7 @@ def kept(directory: Path) -> list[Trajectory]:
 
 
 @given(st.data())
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_whatever_the_kill_each_iteration_is_recorded_once_and_learnt_from_as_it_was_sampled(data):
     steps = data.draw(st.integers(1, 4))
     recorded = data.draw(st.integers(0, steps))
@@ -61,64 +77,130 @@ def test_whatever_the_kill_each_iteration_is_recorded_once_and_learnt_from_as_it
         first = RolloutRecord(living, 1, ROWS, 0)
         for step in range(1, recorded + 1):
             assert first.stored(step) is None
-            first.store(step, tasks(step), episodes(step))
+            store(first, step)
         shutil.copytree(living, killed)  # the disk at this moment is what kill -9 leaves
         first.__exit__(None, None, None)
 
         with RolloutRecord(killed, 1, ROWS, done) as second:
             for step in range(done + 1, steps + 1):
                 found = second.stored(step)
-                assert (found == episodes(step)) if step <= recorded else (found is None)
+                assert found == ([group(step)] if step <= recorded else None)
                 assert second.stored(step) is None, "once"
                 if found is None:
-                    second.store(step, tasks(step), episodes(step, attempt=1))
+                    store(second, step, attempt=1)
         expected = [each for step in range(1, steps + 1) for each in episodes(step, attempt=int(step > recorded))]
         assert kept(killed) == expected
 
 
 def test_a_finished_record_is_taken_up_again(tmp_path):
     with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
-        record.store(1, tasks(1), episodes(1))
-        record.store(2, tasks(2), episodes(2))
+        store(record, 1)
+        store(record, 2)
     with RolloutRecord(tmp_path, 1, ROWS, 2) as again:
         assert again.stored(1) is None and again.stored(2) is None
-    assert kept(tmp_path) == episodes(1) + episodes(2)
+        assert again.tasks(2) == tasks(2)
+    assert kept(tmp_path) == [*episodes(1), *episodes(2)]
     assert [from_row(Task, row) for row in read(tmp_path / "tasks")] == tasks(1) + tasks(2)
 
 
 def test_a_run_that_ends_by_an_error_keeps_what_it_sampled(tmp_path):
     with pytest.raises(RuntimeError, match="weight sync"), RolloutRecord(tmp_path, 1, ROWS, 0) as record:
-        record.store(1, tasks(1), episodes(1))
+        store(record, 1)
         raise RuntimeError("weight sync")
-    assert RolloutRecord(tmp_path, 1, ROWS, 0).stored(1) == episodes(1)
+    assert RolloutRecord(tmp_path, 1, ROWS, 0).stored(1) == [group(1)]
 
 
-def test_half_an_iteration_is_sampled_anew(tmp_path):
-    with pytest.raises(KeyboardInterrupt), ShardWriter(tmp_path / "tasks", schema=TASK_SCHEMA, rows_per_shard=1) as writer:
-        for task in tasks(1) + tasks(2):
-            writer.append(to_row(task))
+@given(st.integers(0, 2 * ROWS), st.booleans())
+@settings(max_examples=6)
+def test_an_iteration_without_its_line_or_without_all_its_rollouts_is_sampled_anew(rows, torn):
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        with pytest.raises(KeyboardInterrupt), RolloutRecord(place, 1, ROWS, 0) as record:
+            store(record, 1)
+            store(record, 2)
+            raise KeyboardInterrupt
+        log = place / "commits.jsonl"
+        if torn:
+            log.write_text(log.read_text()[:-10])
+        ShardWriter(place, rows_per_shard=ROWS, resume=True, keep_rows=rows).__exit__(
+            KeyboardInterrupt, KeyboardInterrupt(), None
+        )
+        whole = min(rows // ROWS, 2 - torn)
+        with RolloutRecord(place, 1, ROWS, 0) as record:
+            assert [commit.iteration for commit in record.commits] == list(range(1, whole + 1))
+            for step in (1, 2):
+                assert record.stored(step) == ([group(step)] if step <= whole else None)
+                if step > whole:
+                    store(record, step, attempt=1)
+        expected = [each for step in (1, 2) for each in episodes(step, attempt=int(step > whole))]
+        assert kept(place) == expected and len(log.read_text().splitlines()) == 2
+
+
+def test_groups_come_back_in_the_order_they_were_learnt_from_with_their_own_tasks(tmp_path):
+    with RolloutRecord(tmp_path, 2, ROWS, 0) as record:
+        for iteration in (1, 2):
+            record.begin(iteration, tasks(2 * iteration - 1) + tasks(2 * iteration))
+        groups = [replace(group(step), iteration=(step + 1) // 2) for step in (1, 2, 3, 4)]
+        batches = [[groups[2], groups[1]], [groups[0], groups[3]]]
+        for step, batch in enumerate(batches, start=1):
+            record.store(step, step - 1, batch)
+        assert [place.task for place in record.commits[0].groups] == ["task-3", "task-2"]
+    with RolloutRecord(tmp_path, 2, ROWS, 0) as again:
+        assert [again.stored(1), again.stored(2)] == batches
+
+
+def test_unfinished_groups_wait_beside_the_last_commit_and_batches_may_vary(tmp_path):
+    waiting = group(2, ended=False)
+    with pytest.raises(KeyboardInterrupt), RolloutRecord(tmp_path, 1, ROWS, 0) as record:
+        record.begin(1, tasks(1))
+        record.store(1, 0, [group(1)])
+        record.begin(2, tasks(2))
+        record.begin(3, tasks(3))
+        record.store(2, 1, [group(3)], [waiting])
         raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), ShardWriter(tmp_path, rows_per_shard=ROWS) as writer:
-        for trajectory in episodes(1) + episodes(2)[:1]:
-            writer.append(to_row(trajectory))
+    with pytest.raises(KeyboardInterrupt), RolloutRecord(tmp_path, 1, ROWS, 1) as again:
+        assert again.waiting == [waiting] and again.stored(2) == [group(3)]
+        again.begin(4, tasks(4))
+        again.store(3, 2, [group(2), group(4)])
         raise KeyboardInterrupt
+    with RolloutRecord(tmp_path, 1, ROWS, 2) as last:
+        assert last.waiting == [] and last.stored(3) == [group(2), group(4)]
+    assert not list((tmp_path / "waiting").glob("*"))
+
+
+def test_tasks_are_recorded_in_the_order_of_dispatch(tmp_path):
     with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
-        assert record.stored(1) == episodes(1) and record.stored(2) is None
-        record.store(2, tasks(2), episodes(2, attempt=1))
-    assert kept(tmp_path) == episodes(1) + episodes(2, attempt=1)
+        record.begin(1, tasks(1))
+        for iteration in (1, 3):
+            with pytest.raises(ValueError, match=f"iteration 2 are to be recorded next, not those of {iteration}"):
+                record.begin(iteration, tasks(iteration))
 
 
 def test_a_checkpoint_that_learnt_more_than_is_recorded_is_refused(tmp_path):
     with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
-        record.store(1, tasks(1), episodes(1))
+        store(record, 1)
     with pytest.raises(UserError, match=r"holds the rollouts of 1 iterations, the checkpoint has learnt 2"):
         RolloutRecord(tmp_path, 1, ROWS, 2)
 
 
+def test_rollouts_that_are_not_those_of_the_log_are_refused(tmp_path):
+    with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
+        store(record, 1)
+    log = tmp_path / "commits.jsonl"
+    digest = json.loads(log.read_text())["digest"]
+    log.write_text(log.read_text().replace(digest, digest[::-1]))
+    with pytest.raises(UserError, match=r"the rollouts of iteration 1 are not those that commits.jsonl tells of"):
+        RolloutRecord(tmp_path, 1, ROWS, 0)
+    RolloutRecord(tmp_path, 1, ROWS, 1)  # learnt already
+    log.write_text("[]\n" + log.read_text())
+    with pytest.raises(UserError, match=r"commits.jsonl: line 1 is no commit .*; restore the file, or start a new run"):
+        RolloutRecord(tmp_path, 1, ROWS, 1)
+
+
 def test_a_truncated_shard_of_rollouts_is_named(tmp_path):
     with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
-        record.store(1, tasks(1), episodes(1))
-        record.store(2, tasks(2), episodes(2))
+        store(record, 1)
+        store(record, 2)
     shard = tmp_path / "data" / "train-00001-of-00002.parquet"
     shard.write_bytes(shard.read_bytes()[:-100])
     with pytest.raises(ShardError, match="train-00001-of-00002.parquet is truncated or damaged"):

@@ -1,12 +1,15 @@
 """Playing and judging with a scripted engine: order, verdicts, names, and the meter."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from pipelines.rollouts import Rollouts, RolloutSettings
 from rewards.composition import CompositeReward, RewardConfig
 from rl.rollout.agent_loop import RolloutLimits
 from rl.rollout.engine_config import EngineConfig
-from tests.rl.rollout.episodes import LocalEpisodes, kimi, oracle_engine, some_tasks, text_engine
+from tests.rl.rollout.episodes import LocalEpisodes, kimi, oracle_engine, repeating_engine, some_tasks, text_engine
 from trajectories.messages import Message
 
 SETTINGS = RolloutSettings(limits=RolloutLimits(max_turns=8, max_turn_tokens=400, max_tokens=1024), in_flight=3)
@@ -48,6 +51,48 @@ async def test_a_policy_that_says_nothing_useful_fails_and_is_no_fault():
     table = rollouts(text_engine(kimi(), Message("assistant", "Cancel order 123.")))
     for each in await table.play(some_tasks(), 1, 7, CompositeReward()):
         assert each.reward is not None and each.reward.valid and each.reward.value == 0.0
+
+
+async def test_groups_that_are_played_side_by_side_are_those_of_one_call():
+    at_once = await rollouts().play(some_tasks(), 3, 7, CompositeReward())
+    table = rollouts()
+    groups = await asyncio.gather(*(table.play([task], 3, 7, CompositeReward()) for task in some_tasks()))
+    assert [each for group in groups for each in group] == at_once
+    assert table.sampled_tokens == sum(each.num_policy_tokens for each in at_once)
+    assert table.seconds > 0 and table._playing == 0
+
+
+async def test_a_group_is_judged_when_it_is_whole_and_the_meter_counts_each_token_once():
+    at_once = await rollouts().play(some_tasks(), 2, 7, CompositeReward(RewardConfig(length_reward=0.5)))
+    table, played, judged = rollouts(repeating_engine(*at_once)), [], []
+    limits = replace(SETTINGS.limits, iteration_tokens=15)
+    while not played or any(each.outcome is None for each in played):
+        reward = CompositeReward(RewardConfig(length_reward=0.5))
+        played = await table.play(some_tasks(), 2, 7, reward, limits=limits, earlier=played)
+        groups = [played[start : start + 2] for start in range(0, len(played), 2)]
+        for group in groups:
+            whole = all(each.outcome is not None for each in group)
+            assert all((each.reward is not None) == whole for each in group)
+        judged.append(sum(each.reward is not None for each in played))
+        assert table.sampled_tokens == sum(each.num_policy_tokens for each in played)
+        assert len(table.pool.running) <= sum(each.outcome is None for each in played)
+    assert judged[0] == 0 and judged == sorted(judged)
+    assert [replace(each, segments=()) for each in played] == [replace(each, segments=()) for each in at_once]
+    assert table.pool.running == {}
+
+
+async def test_no_environment_waits_where_none_may():
+    table = rollouts()
+    table = Rollouts(replace(SETTINGS, waiting_environments=0), table.engine, table.pool, table.dialect)
+    played = await table.play(some_tasks(), 2, 7, CompositeReward(), limits=replace(SETTINGS.limits, iteration_tokens=3))
+    assert all(each.outcome is None for each in played) and table.pool.running == {}
+
+
+def test_unfinished_episodes_are_for_whoever_goes_on_with_them():
+    with pytest.raises(ValueError, match="limits.iteration_tokens: whoever plays must go on with unfinished episodes"):
+        RolloutSettings(limits=RolloutLimits(iteration_tokens=64))
+    with pytest.raises(ValueError, match="waiting_environments: must be at least 0"):
+        RolloutSettings(waiting_environments=-1)
 
 
 def test_limits_that_the_engine_cannot_hold_are_refused_by_their_key():

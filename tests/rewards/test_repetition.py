@@ -29,3 +29,14 @@ def test_a_loop_is_nearly_all_repetition_and_a_context_is_none():
     assert repetition(said([], [1] * 19), 20) == 0.0 == repetition(Trajectory("t", "task"), 20)
     assert repetition(said([1, 2], [1, 2]), 2) == 0.5, "what one turn repeats of another counts"
     assert repetition(said([1], [1], [1]), 2) == 0.0, "no n-gram reaches over a turn"
+
+
+@given(turns, st.integers(1, 6), st.integers(1, 5))
+def test_where_a_turn_was_cut_changes_nothing(turns: list[list[int]], n: int, size: int):
+    whole = said(*turns)
+    parts = []
+    for segment in whole.segments:
+        for start in range(0, len(segment.token_ids), size if segment.origin == "policy" else 1000):
+            ids = segment.token_ids[start : start + size] if segment.origin == "policy" else segment.token_ids
+            parts.append(Segment(segment.origin, ids, None if segment.log_probs is None else (0.0,) * len(ids)))
+    assert repetition(Trajectory("t", "task", segments=tuple(parts)), n) == repetition(whole, n)

@@ -6,6 +6,7 @@ sampled is not rendered: a text has many spellings in tokens, and only the sampl
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final, Protocol
 
@@ -88,6 +89,7 @@ def _rendered(trajectory: Trajectory, rendering: Rendering) -> Iterator[str]:
 
 
 def _sampled(trajectory: Trajectory, rendering: Rendering) -> Iterator[str]:
+    trajectory = replace(trajectory, segments=_whole_turns(trajectory.segments))
     messages = trajectory.messages
     turns = [number for number, message in enumerate(messages) if message.role == "assistant"]
     ending = trajectory.outcome.ending if trajectory.outcome is not None else None
@@ -109,6 +111,18 @@ def _sampled(trajectory: Trajectory, rendering: Rendering) -> Iterator[str]:
             return
         calls, start = calls + len(messages[turn].tool_calls), turn + 1
     yield from _tail(trajectory, messages[start:], 2 * len(turns), ending, rendering)
+
+
+def _whole_turns(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Each policy turn in one segment; one that was cut, or that several versions of the weights sampled, has several."""
+    turns: list[Segment] = []
+    for segment in segments:
+        if turns and segment.origin == turns[-1].origin == "policy":
+            before = turns.pop()
+            log_probs = (*(before.log_probs or ()), *(segment.log_probs or ()))
+            segment = replace(before, token_ids=before.token_ids + segment.token_ids, log_probs=log_probs)
+        turns.append(segment)
+    return tuple(turns)
 
 
 def _origin(segments: Sequence[Segment], number: int, wanted: tuple[str, ...]) -> str | None:

@@ -7,7 +7,7 @@ maxima of the forward pass: the trainer calls `clip_model_` right after `step`. 
 of the gradients, so clipping their norm shapes the momentum's mix only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.optim.adamw import adamw
 from rl.training.muonclip.config import OptimizerConfig
 from rl.training.muonclip.groups import parameter_groups
 from rl.training.muonclip.muon import MatrixUpdate, apply_updates_, as_matrices
+from rl.training.muonclip.partitions import PartitionedMatrices
 
 __all__ = ["MuonClip", "build_optimizer"]
 
@@ -46,6 +47,11 @@ class MuonClip(torch.optim.Optimizer):
         }
         # "names" would be taken for torch's own named parameters, which must be given for every group alike.
         super().__init__([{k: v for k, v in group.items() if k != "names"} for group in groups], defaults)
+        self._partitions: dict[Tensor, PartitionedMatrices] = {}
+
+    def partition(self, partitions: Mapping[Tensor, PartitionedMatrices]) -> None:
+        """Says where the matrices lie in the flat tensors that ZeRO has put into the groups in their stead."""
+        self._partitions = dict(partitions)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -68,15 +74,20 @@ class MuonClip(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                if parameter.ndim < 2:
+                partition = self._partitions.get(parameter)
+                if partition is None and parameter.ndim < 2:
                     raise ValueError(
                         f"optimizer: Muon needs whole matrices, not a flat tensor of {parameter.numel()} elements; "
-                        "partitioned optimizer states (ZeRO 1 to 3) cannot be stepped this way"
+                        "where ZeRO partitions them, `partition` must say where they lie"
                     )
                 momentum = self._momentum(parameter)
                 torch.add(parameter.grad, momentum, alpha=group["momentum"], out=momentum)
                 if group["weight_decay"]:
                     parameter.mul_(1 - rate * group["weight_decay"])
+                if partition is not None:
+                    dtype = getattr(torch, group["newton_schulz_dtype"])
+                    partition.apply_(parameter.data, momentum, rate, steps=group["newton_schulz_steps"], dtype=dtype)
+                    continue
                 pairs = zip(as_matrices(parameter.data, blocks), as_matrices(momentum, blocks), strict=True)
                 updates += [MatrixUpdate(weight, moment, rate) for weight, moment in pairs]
         if updates:

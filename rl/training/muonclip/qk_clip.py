@@ -119,10 +119,8 @@ def _heads(attention: Any) -> int:
     if hasattr(attention, "kv_b_proj"):
         return attention.num_heads
     if not all(hasattr(attention, name) for name in ("q_proj", "k_proj", "head_dim")):
-        raise ValueError(
-            f"qk_clip: {type(attention).__name__} has neither MLA's kv_b_proj nor q_proj, k_proj and head_dim"
-        )
-    return attention.q_proj.weight.shape[0] // attention.head_dim
+        raise ValueError(f"qk_clip: {type(attention).__name__} has neither MLA's kv_b_proj nor q_proj, k_proj and head_dim")
+    return attention.q_proj.out_features // attention.head_dim
 
 
 def _projections(attention: Any, gamma: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -135,7 +133,7 @@ def _projections(attention: Any, gamma: Tensor) -> Iterator[tuple[str, Tensor]]:
         yield "kv_b_proj", _rows((root, nope), (torch.ones_like(gamma), value))
         return
     size = attention.head_dim
-    if attention.k_proj.weight.shape[0] == attention.q_proj.weight.shape[0]:
+    if attention.k_proj.out_features == attention.q_proj.out_features:
         yield "q_proj", _rows((root, size))
         yield "k_proj", _rows((root, size))
     else:

@@ -7,11 +7,10 @@ scaled by the group's standard deviation (`group_advantages(..., scale="std")`).
 2402.03300, equations 3 and 4).
 """
 
-from torch import Tensor
-
 from rl.training.objectives.inputs import LossInputs, LossOutput
 from rl.training.objectives.ratios import (
     advantage_of_tokens,
+    clipped_surrogate,
     metrics,
     sequence_mean,
     sum_over_sequences,
@@ -19,20 +18,13 @@ from rl.training.objectives.ratios import (
     token_mean,
 )
 
-__all__ = ["clipped_surrogate", "grpo"]
+__all__ = ["grpo"]
 
 
 def grpo(inputs: LossInputs, *, low: float = 0.2, high: float = 0.2, beta: float = 0.0) -> LossOutput:
     """`low` and `high` bound the ratio to [1 - low, 1 + high]; `beta` in reward units per nat, against `reference`."""
-    surrogate, clipped = clipped_surrogate(inputs, low, high)
+    surrogate, clipped = clipped_surrogate(token_log_ratio(inputs), advantage_of_tokens(inputs), low, high)
     distance = -token_log_ratio(inputs, inputs.reference)
     penalty = beta * (distance.exp() - 1 - distance)
     loss = sum_over_sequences(inputs, sequence_mean(inputs, penalty - surrogate))
     return LossOutput(loss, metrics(inputs, loss) | {"clipped_share_of_tokens": token_mean(inputs, clipped)})
-
-
-def clipped_surrogate(inputs: LossInputs, low: float, high: float) -> tuple[Tensor, Tensor]:
-    """([tokens] min(rho A, clip(rho) A), [tokens] 1 where the clip took the gradient away); PPO (arXiv 1707.06347)."""
-    ratio, advantage = token_log_ratio(inputs).exp(), advantage_of_tokens(inputs)
-    free, held = ratio * advantage, ratio.clamp(1 - low, 1 + high) * advantage
-    return free.minimum(held), (held < free).to(free.dtype).detach()

@@ -5,13 +5,14 @@ because sequences are never cut: a part holds whole sequences only. Tokens outsi
 0 may hold anything, NaN included.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["LossInputs", "LossOutput"]
+__all__ = ["LossInputs", "LossOutput", "Objective"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +85,7 @@ class LossOutput:
     """Scalar, differentiable: this part's share of the mini-batch's loss. Add parts; never average them."""
     metrics: dict[str, Tensor]
     """Detached scalars. Each is a share like the loss: the sum over parts is the figure for the mini-batch."""
+
+
+Objective = Callable[..., LossOutput]
+"""`objective(LossInputs, **settings)`."""

@@ -10,7 +10,9 @@ from torch import Tensor
 from rl.training.objectives.inputs import LossInputs
 
 __all__ = [
+    "advantage_of_tokens",
     "clip_log_ratio",
+    "clipped_surrogate",
     "metrics",
     "sequence_mean",
     "sequence_sum",
@@ -29,6 +31,18 @@ def token_log_ratio(inputs: LossInputs, base: Tensor | None = None) -> Tensor:
 def clip_log_ratio(log_ratio: Tensor, low: float, high: float) -> Tensor:
     """exp of the log-ratio clamped to [low, high] (nats); no gradient outside."""
     return log_ratio.clamp(low, high).exp()
+
+
+def clipped_surrogate(log_ratio: Tensor, advantages: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """PPO's pessimistic clip (arXiv 1707.06347) of tokens or of sequences: whatever shape the log-ratio has.
+
+    Returns:
+        min(rho A, clip(rho, 1 - low, 1 + high) A), and 1.0 where the clip took the gradient away: above the range at a
+        positive advantage, below it at a negative one. On the other sides the gradient stays whole.
+    """
+    ratio = log_ratio.exp()
+    free, held = ratio * advantages, ratio.clamp(1 - low, 1 + high) * advantages
+    return free.minimum(held), (held < free).to(free.dtype).detach()
 
 
 def sequence_sum(inputs: LossInputs, values: Tensor) -> Tensor:

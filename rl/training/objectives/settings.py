@@ -20,6 +20,9 @@ RANGES: dict[str, dict[str, Range]] = {
     "k25": {"alpha": BELOW_0, "beta": ABOVE_0, "tau": ABOVE_0},
     "grpo": {"low": SHARE, "high": AT_LEAST_0, "beta": AT_LEAST_0},
     "dr_grpo": {"low": SHARE, "high": AT_LEAST_0, "length": ABOVE_0},
+    "dapo": {"low": SHARE, "high": AT_LEAST_0},
+    "gspo": {"low": SHARE, "high": AT_LEAST_0},
+    "cispo": {"low": SHARE, "high": AT_LEAST_0},
     "reinforce": {},
 }
 """By objective and setting."""

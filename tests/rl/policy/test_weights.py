@@ -10,7 +10,17 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from rl.policy.presets import PRESETS, build_model
-from rl.policy.weights import WeightsFileError, disk_state, export_weights, read_weights, tensor_digest, weight_names
+from rl.policy.weights import (
+    WeightsFileError,
+    block_of,
+    checkpoint_state,
+    disk_state,
+    export_weights,
+    read_weights,
+    tensor_digest,
+    weight_blocks,
+    weight_names,
+)
 
 NANO = [name for name in PRESETS if name.startswith("nano")]
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.bool]
@@ -76,6 +86,32 @@ def test_export_is_what_save_pretrained_writes(preset, tmp_path):
     assert all(torch.equal(saved[name], exported[name]) for name in saved)
     assert digest == tensor_digest(saved.items()) == tensor_digest(read_weights(tmp_path / "exported"))
     assert size == sum(tensor.nbytes for tensor in saved.values())
+
+
+@pytest.mark.parametrize("preset", NANO)
+def test_blocks_one_at_a_time_make_the_same_checkpoint(preset):
+    model = build_model(preset, 384, seed=0)
+    parts = {}
+    for block in weight_blocks(model):
+        one = checkpoint_state(model, [block])
+        assert len({block_of(name) for name in one}) == 1 and not one.keys() & parts.keys()
+        parts |= one
+    assert tensor_digest(parts.items()) == tensor_digest(disk_state(model).items())
+
+
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        ("model.layers.3.self_attn.kv_a_proj_with_mqa.weight", "model.layers.3.self_attn"),
+        ("model.layers.3.mlp.experts.7.down_proj.weight", "model.layers.3.mlp"),
+        ("model.layers.3.mlp.gate.e_score_correction_bias", "model.layers.3.mlp"),
+        ("model.layers.3.input_layernorm.weight", "model.layers.3.input_layernorm"),
+        ("model.embed_tokens.weight", "model.embed_tokens"),
+        ("lm_head.weight", "lm_head"),
+    ],
+)
+def test_what_engines_fuse_is_in_one_block(name, block):
+    assert block_of(name) == block
 
 
 def test_every_parameter_and_buffer_moves_the_digest():

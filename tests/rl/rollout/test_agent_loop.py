@@ -153,6 +153,18 @@ async def test_sampling_that_the_trainer_cannot_reproduce_is_refused(sampling):
     assert (await rollout(some_tasks()[0], *arguments, for_training=False)).outcome.ending == "completed"
 
 
+async def test_a_budget_of_a_domain_ends_its_episodes_where_it_is_spent():
+    whole = await play(oracle_engine(some_tasks(), kimi()))
+    for budget in (1, 5, whole.num_policy_tokens - 1):
+        cut = await play(oracle_engine(some_tasks(), kimi()), limits=replace(LIMITS, budgets={"tool_use": budget}))
+        assert cut.outcome.ending == "token_limit" and cut.num_policy_tokens == budget
+        assert cut.token_ids == whole.token_ids[: len(cut.token_ids)]
+    enough = {"tool_use": whole.num_policy_tokens, "maths": 1}
+    assert (await play(oracle_engine(some_tasks(), kimi()), limits=replace(LIMITS, budgets=enough))).token_ids == whole.token_ids
+    with pytest.raises(ValueError, match=r"limits.budgets.maths is at least 1, not 0"):
+        RolloutLimits(budgets={"maths": 0})
+
+
 @pytest.mark.parametrize("key", ["max_turns", "max_turn_tokens", "max_tokens"])
 def test_a_limit_below_one_is_named(key):
     with pytest.raises(ValueError, match=f"limits.{key}"):

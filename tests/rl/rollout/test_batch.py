@@ -1,12 +1,14 @@
 """A batch is the same trajectories in the same order, however many are in flight and whatever ends first."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from rl.rollout.batch import rollout_batch, rollout_group
 from rl.rollout.scripted_engine import ScriptedEngine
-from tests.rl.rollout.episodes import LocalEpisodes, kimi, oracle_engine, some_tasks
+from rl.rollout.unfinished import WaitingSlots
+from tests.rl.rollout.episodes import LocalEpisodes, kimi, oracle_engine, repeating_engine, some_tasks
 from tests.rl.rollout.test_agent_loop import LIMITS
 from trajectories.trajectory import Sampling
 
@@ -30,9 +32,7 @@ async def batch(in_flight, k=3, **options):
     tasks = some_tasks()
     engine = Busy(oracle_engine(tasks, kimi()))
     pool = LocalEpisodes()
-    trajectories = await rollout_batch(
-        tasks, k, 7, engine, pool, kimi(), Sampling(), LIMITS, in_flight=in_flight, **options
-    )
+    trajectories = await rollout_batch(tasks, k, 7, engine, pool, kimi(), Sampling(), LIMITS, in_flight=in_flight, **options)
     assert pool.running == {}
     return trajectories, engine
 
@@ -44,9 +44,7 @@ async def test_parallelism_changes_no_trajectory():
         together, engine = await batch(in_flight)
         assert together == alone
         assert 1 < engine.most <= in_flight
-    assert [(item.task_id, item.rollout) for item in alone] == [
-        (task.id, index) for task in some_tasks() for index in range(3)
-    ]
+    assert [(item.task_id, item.rollout) for item in alone] == [(task.id, index) for task in some_tasks() for index in range(3)]
 
 
 async def test_no_two_turns_share_a_seed():
@@ -72,6 +70,53 @@ async def test_a_group_is_a_batch_of_one_task():
 
 async def test_a_task_that_comes_twice_is_refused():
     with pytest.raises(ValueError, match="comes twice"):
+        await rollout_batch(some_tasks()[:1] * 2, 1, 7, oracle_engine([], kimi()), LocalEpisodes(), kimi(), Sampling(), LIMITS)
+
+
+async def test_a_batch_in_pieces_is_the_batch_at_once():
+    whole, _ = await batch(64)
+    tasks, pool, waiting, played, rounds = some_tasks(), LocalEpisodes(), WaitingSlots(5), [], 0
+    limits = replace(LIMITS, iteration_tokens=12)
+    seen = []
+    while not played or any(item.outcome is None for item in played):
+        seen.clear()
+        earlier = played
+        played = await rollout_batch(
+            tasks, 3, 7, repeating_engine(*whole), pool, kimi(), Sampling(), limits, earlier=played[::-1], waiting=waiting,
+            progress=lambda done, total, item: seen.append((done, total, item.id)),
+        )  # fmt: skip
+        rounds += 1
+        ended = [item.id for item in earlier if item.outcome is not None]
+        assert [(done, total) for done, total, _ in seen] == [(len(ended) + 1 + index, 12) for index in range(len(seen))]
+        assert sorted(ended + [name for *_, name in seen]) == sorted(item.id for item in played if item.outcome is not None)
+    assert rounds > 3 and pool.running == {} and len(waiting) == 0
+    assert [(item.id, item.token_ids, item.messages, item.outcome) for item in played] == [
+        (item.id, item.token_ids, item.messages, item.outcome) for item in whole
+    ]
+
+
+async def test_what_is_finished_is_not_played_again():
+    first, _ = await batch(64)
+    again = await rollout_batch(
+        some_tasks(), 3, 7, ScriptedEngine(None), LocalEpisodes(), kimi(), Sampling(), LIMITS, earlier=first
+    )
+    assert again == first
+
+
+@pytest.mark.parametrize("strangers", [lambda played: played[:1] * 2, lambda played: played[-1:]], ids=["twice", "another task"])
+async def test_an_earlier_rollout_that_has_no_place_is_refused(strangers):
+    played, engine = await batch(64)
+    with pytest.raises(ValueError, match="is not in this batch, or twice"):
         await rollout_batch(
-            some_tasks()[:1] * 2, 1, 7, oracle_engine([], kimi()), LocalEpisodes(), kimi(), Sampling(), LIMITS
+            some_tasks()[:2], 3, 7, engine, LocalEpisodes(), kimi(), Sampling(), LIMITS, earlier=strangers(played)
         )
+
+
+async def test_batches_that_share_a_semaphore_share_its_room():
+    tasks = some_tasks()
+    engine, pool, slots = Busy(oracle_engine(tasks, kimi())), LocalEpisodes(), asyncio.Semaphore(3)
+    groups = await asyncio.gather(
+        *(rollout_batch([task], 3, 7, engine, pool, kimi(), Sampling(), LIMITS, in_flight=slots) for task in tasks)
+    )
+    assert engine.most == 3
+    assert [item for group in groups for item in group] == (await batch(64))[0]

@@ -1,5 +1,6 @@
 """What an engine sampled replays, in this process, in another, and after one was killed; faults are not kept."""
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -11,10 +12,11 @@ import pytest
 
 from rl.rollout.agent_loop import RolloutLimits
 from rl.rollout.batch import rollout_batch
-from rl.rollout.engine import EngineError, WeightUpdate
+from rl.rollout.engine import EngineError, Run, WeightUpdate
 from rl.rollout.recorded_engine import RecordedEngine
 from rl.rollout.scripted_engine import ScriptedEngine
 from tests.rl.rollout.episodes import LocalEpisodes, kimi, oracle_engine, some_tasks
+from tests.rl.rollout.scheduling.virtual_time import simulate
 from trajectories.trajectory import Sampling
 
 ASKED = {"prompt_token_ids": [1, 2], "sampling": Sampling(seed=3), "max_tokens": 2, "stop_token_ids": [9]}
@@ -89,6 +91,69 @@ async def test_faults_are_not_kept(tmp_path):
     with pytest.raises(EngineError, match="its actor died"):
         await ask(engine)
     assert (await ask(engine)).token_ids == (7, 9)
+
+
+def in_flight():
+    """Four tokens a request, one a second."""
+    return ScriptedEngine(lambda *_: ([5, 6, 7, 9], [-0.5] * 4), latency=lambda _, count: float(count))
+
+
+async def begin(engine, seconds, **changed):
+    turn = asyncio.create_task(ask(engine, max_tokens=4, **changed))
+    await asyncio.sleep(seconds)
+    return turn
+
+
+def test_a_cut_completion_replays_as_what_it_was_and_so_does_its_rest(tmp_path):
+    async def play():
+        engine = RecordedEngine(tmp_path / "r", in_flight(), "w")
+        turn = await begin(engine, 2.5)
+        await engine.interrupt()
+        part = await turn
+        assert (part.finish_reason, part.token_ids) == ("cut", (5, 6))
+        rest = await ask(engine, prompt_token_ids=[1, 2, 5, 6], max_tokens=4)
+        replay = RecordedEngine(tmp_path / "r", None, "w")
+        assert await ask(replay, max_tokens=4) == part
+        assert await ask(replay, prompt_token_ids=[1, 2, 5, 6], max_tokens=4) == rest
+        await replay.interrupt()
+
+    simulate(play())
+
+
+def test_what_was_cut_before_its_first_token_is_asked_anew(tmp_path):
+    async def play():
+        engine = RecordedEngine(tmp_path / "r", in_flight(), "w")
+        turn = await begin(engine, 0.5)
+        await engine.interrupt()
+        assert (await turn).token_ids == ()
+        with pytest.raises(EngineError, match="request a is not in the recording"):
+            await ask(RecordedEngine(tmp_path / "r", None, "w"), max_tokens=4)
+        again = RecordedEngine(tmp_path / "r", in_flight(), "w")
+        assert (await ask(again, max_tokens=4)).finish_reason == "stop"
+
+    simulate(play())
+
+
+@pytest.mark.parametrize("mode", ["wait", "recompute", "keep"])
+def test_a_completion_stands_under_the_weights_that_sampled_its_first_token(tmp_path, mode):
+    async def play():
+        engine = RecordedEngine(tmp_path / "r", in_flight(), "old")
+        turn = await begin(engine, 2.5)
+        update = asyncio.create_task(engine.update_weights(WeightUpdate(1, "nowhere", "new"), mode))
+        waited = await begin(engine, 0, sampling=Sampling(seed=4))  # asked of one version, sampled by the next
+        first, second = await turn, await waited
+        await update
+        assert first.runs[0].policy_version == 0 and second.runs == (Run(4, 1),)
+        ended = {"wait": (1, "stop"), "recompute": (1, "cut"), "keep": (2, "stop")}
+        assert (len(first.runs), first.finish_reason) == ended[mode]
+        old, new = RecordedEngine(tmp_path / "r", None, "old"), RecordedEngine(tmp_path / "r", None, "new")
+        assert await ask(old, max_tokens=4) == first
+        assert await ask(new, max_tokens=4, sampling=Sampling(seed=4)) == second
+        for replay, seed in ((new, 3), (old, 4)):
+            with pytest.raises(EngineError, match="not in the recording"):
+                await ask(replay, max_tokens=4, sampling=Sampling(seed=seed))
+
+    simulate(play())
 
 
 async def test_what_cannot_be_recorded_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.training.advantages import group_advantages, informative
+from rl.training.advantages import group_advantages
 
 MEMBERS = st.lists(st.tuples(st.floats(-2, 2, width=32), st.booleans(), st.integers(-2, 3)), min_size=1, max_size=24)
 
@@ -52,13 +52,6 @@ def test_equal_rewards_give_exactly_zero_although_their_mean_rounds():
     rewards = torch.full((3,), 0.1, dtype=torch.float32).double() * 3
     for scale in ("none", "std"):
         assert group_advantages(rewards, torch.ones(3), torch.zeros(3), scale).tolist() == [0.0, 0.0, 0.0]
-
-
-def test_informative_marks_the_valid_members_of_groups_with_two_different_valid_rewards():
-    rewards = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0, float("nan")])
-    valid = torch.tensor([True, True, True, True, True, False])
-    groups = torch.tensor([0, 0, 1, 1, 2, 2])
-    assert informative(rewards, valid, groups).tolist() == [True, True, False, False, False, False]
 
 
 def test_bad_arguments_are_named():

@@ -1,4 +1,4 @@
-"""What every objective keeps: shares add up, packing order and invalid sequences change nothing."""
+"""What every objective keeps, with every correction: shares add up, packing order and invalid sequences change nothing."""
 
 import inspect
 from dataclasses import replace
@@ -8,56 +8,36 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.training.objectives import OBJECTIVES, LossInputs, check_settings, get_objective, k2, mini_batch_shares, ptx
+from rl.training.advantages import group_advantages
+from rl.training.objectives import OBJECTIVES, check_settings, get_objective, k2, mini_batch_shares, ptx
 from rl.training.objectives.settings import RANGES
+from tests.rl.training.objective_cases import (
+    CORRECTIONS,
+    NAMES,
+    PER_TOKEN,
+    batch,
+    draw,
+    evaluate,
+    value_and_gradient,
+)
 
-NAMES = sorted(OBJECTIVES)
-SETTINGS = {"grpo": {"beta": 0.05}, "dr_grpo": {"length": 7.0}}
-
-
-def batch(seed: int, groups: int = 3, members: int = 4, valid_share: float = 0.75) -> LossInputs:
-    """Whole sequences of 2 to 9 tokens, some masked, some sequences invalid, off-policy by about half a nat."""
-    random = torch.Generator().manual_seed(seed)
-    count = groups * members
-    lengths = torch.randint(2, 10, (count,), generator=random)
-    sequence_ids = torch.repeat_interleave(torch.arange(count), lengths)
-    tokens = len(sequence_ids)
-    valid = torch.rand(count, generator=random) < valid_share
-    loss_mask = torch.rand(tokens, generator=random) < 0.7
-    policy_tokens = torch.zeros(count, dtype=torch.long).index_add(0, sequence_ids, loss_mask.long())
-    shares = mini_batch_shares(valid, torch.arange(count) // members, policy_tokens, dtype=torch.float64)
-    draw = lambda size: torch.randn(size, generator=random, dtype=torch.float64)  # noqa: E731
-    old = -draw(tokens).abs()
-    return LossInputs(
-        log_probs=(old + 0.5 * draw(tokens)).requires_grad_(),
-        old_log_probs=old,
-        ref_log_probs=old + 0.3 * draw(tokens),
-        loss_mask=loss_mask,
-        sequence_ids=sequence_ids,
-        advantages=torch.where(valid, draw(count), 0.0),
-        weights=shares.weights,
-        num_tokens=shares.num_tokens,
-    )
+every_objective = pytest.mark.parametrize("name", NAMES)
+every_correction = pytest.mark.parametrize("correction", list(CORRECTIONS))
 
 
-def value_and_gradient(name: str, inputs: LossInputs):
-    output = OBJECTIVES[name](inputs, **SETTINGS.get(name, {}))
-    (gradient,) = torch.autograd.grad(output.loss, inputs.log_probs)
-    return output, gradient
-
-
-@pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@every_correction
+@every_objective
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6), parts=st.integers(2, 5))
-def test_micro_batch_split_does_not_change_value_gradient_or_metrics(name, seed, parts):
+def test_micro_batch_split_does_not_change_value_gradient_or_metrics(name, correction, seed, parts):
     inputs = batch(seed)
-    whole, gradient = value_and_gradient(name, inputs)
+    whole, gradient = value_and_gradient(name, inputs, correction)
     owner = torch.randint(parts, (len(inputs.weights),), generator=torch.Generator().manual_seed(seed))
     loss, collected = 0.0, torch.zeros_like(gradient)
     metrics = dict.fromkeys(whole.metrics, 0.0)
     for part in range(parts):
         piece = inputs.select((owner == part).nonzero().squeeze(1))
-        output = OBJECTIVES[name](piece, **SETTINGS.get(name, {}))
+        output = evaluate(name, piece, correction)
         collected += torch.autograd.grad(output.loss, inputs.log_probs)[0]
         loss += output.loss.item()
         metrics = {key: total + output.metrics[key].item() for key, total in metrics.items()}
@@ -66,56 +46,104 @@ def test_micro_batch_split_does_not_change_value_gradient_or_metrics(name, seed,
     assert metrics == pytest.approx({key: value.item() for key, value in whole.metrics.items()}, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@every_correction
+@every_objective
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_packing_order_does_not_change_value_or_gradient(name, seed):
+def test_packing_order_does_not_change_value_or_gradient(name, correction, seed):
     inputs = batch(seed)
-    whole, gradient = value_and_gradient(name, inputs)
+    whole, gradient = value_and_gradient(name, inputs, correction)
     order = torch.randperm(len(inputs.weights), generator=torch.Generator().manual_seed(seed + 1))
     repacked = inputs.select(order)
     tokens = torch.argsort(repacked.sequence_ids, stable=True)  # now the tokens stand in the new order as well
-    repacked = replace(
-        repacked,
-        **{
-            field: getattr(repacked, field)[tokens]
-            for field in ("log_probs", "old_log_probs", "ref_log_probs", "loss_mask", "sequence_ids")
-        },
-    )
-    output = OBJECTIVES[name](repacked, **SETTINGS.get(name, {}))
+    repacked = replace(repacked, **{field: getattr(repacked, field)[tokens] for field in PER_TOKEN})
+    output = evaluate(name, repacked, correction)
     assert output.loss.item() == pytest.approx(whole.loss.item(), abs=1e-9)
     torch.testing.assert_close(torch.autograd.grad(output.loss, inputs.log_probs)[0], gradient, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=10, deadline=None)
+@every_correction
+@every_objective
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_invalid_sequences_and_masked_tokens_leave_value_and_gradient_whatever_they_hold(name, seed):
+def test_invalid_sequences_and_masked_tokens_leave_value_and_gradient_whatever_they_hold(name, correction, seed):
     inputs = batch(seed, valid_share=0.5)
-    expected, gradient = value_and_gradient(name, inputs)
+    expected, gradient = value_and_gradient(name, inputs, correction)
     poison = ~inputs.mask
     spoiled = replace(
         inputs,
         log_probs=inputs.log_probs.detach().masked_fill(poison, torch.nan).requires_grad_(),
         old_log_probs=inputs.old_log_probs.masked_fill(poison, torch.inf),
         ref_log_probs=inputs.ref_log_probs.masked_fill(poison, -torch.inf),
+        behaviour_log_probs=inputs.behaviour_log_probs.masked_fill(poison, torch.nan),
         advantages=inputs.advantages.masked_fill(inputs.weights == 0, torch.nan),
     )
-    output, found = value_and_gradient(name, spoiled)
+    output, found = value_and_gradient(name, spoiled, correction)
     assert output.loss.item() == expected.loss.item()
     torch.testing.assert_close(found, gradient, rtol=0, atol=0)
     assert all(torch.isfinite(value) for value in output.metrics.values())
     assert not found[poison].any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("failing", [4, 54])
+@every_correction
+@every_objective
+def test_four_and_fifty_four_per_cent_of_failures_leave_the_gradients_of_the_healthy_rest(name, correction, failing):
+    """Faults hold NaN everywhere: in the reward, and in every policy's log-probabilities."""
+    random = torch.Generator().manual_seed(failing)
+    groups, rewards = torch.arange(100) // 10, torch.randint(2, (100,), generator=random).double()
+    valid = torch.ones(100, dtype=torch.bool)
+    valid[torch.randperm(100, generator=random)[:failing]] = False
+    scale = "std" if name in ("grpo", "dapo", "gspo", "cispo") else "none"
+    faulty = draw(random, valid, groups, rewards.masked_fill(~valid, torch.nan), scale)
+    failed = ~valid[faulty.sequence_ids]
+    faulty = replace(
+        faulty,
+        log_probs=faulty.log_probs.detach().masked_fill(failed, torch.nan).requires_grad_(),
+        **{
+            field: getattr(faulty, field).masked_fill(failed, torch.nan)
+            for field in ("old_log_probs", "ref_log_probs", "behaviour_log_probs")
+        },
+    )
+    found, gradient = value_and_gradient(name, faulty, correction)
+
+    kept, tokens = valid.nonzero().squeeze(1), ~failed
+    numbers = torch.searchsorted(kept, faulty.sequence_ids[tokens])
+    lengths = torch.zeros(len(kept), dtype=torch.long).index_add(0, numbers, faulty.loss_mask[tokens].long())
+    shares = mini_batch_shares(valid[kept], groups[kept], lengths, dtype=torch.float64)
+    healthy = replace(
+        faulty,
+        **{field: getattr(faulty, field)[tokens] for field in PER_TOKEN if field not in ("log_probs", "sequence_ids")},
+        log_probs=faulty.log_probs.detach()[tokens].requires_grad_(),
+        sequence_ids=numbers,
+        advantages=group_advantages(rewards[kept], valid[kept], groups[kept], scale),
+        weights=shares.weights,
+        num_tokens=shares.num_tokens,
+    )
+    expected, alone = value_and_gradient(name, healthy, correction)
+    assert alone.any()
+    assert not gradient[failed].any()
+    torch.testing.assert_close(gradient[tokens], alone, rtol=0, atol=1e-12)
+    assert {key: value.item() for key, value in found.metrics.items()} == pytest.approx(
+        {key: value.item() for key, value in expected.metrics.items()}, abs=1e-12
+    )
+
+
+@every_objective
+def test_a_number_that_is_none_in_a_valid_sequence_shows(name):
+    inputs = batch(2)
+    inputs.log_probs.data[inputs.mask.nonzero()[0]] = torch.nan
+    assert value_and_gradient(name, inputs)[0].loss.isnan()
+
+
+@every_objective
 def test_a_batch_without_a_valid_sequence_gives_zero_loss_and_zero_gradient(name):
     output, gradient = value_and_gradient(name, batch(3, valid_share=0.0))
     assert output.loss.item() == 0.0
     assert not gradient.any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_objective
 def test_at_pi_old_every_objective_ascends_the_policy_gradient_of_each_sequence(name):
     inputs = batch(5)
     on_policy = replace(inputs, log_probs=inputs.old_log_probs.clone().requires_grad_(), ref_log_probs=None)
@@ -159,7 +187,7 @@ def test_bad_inputs_are_named():
     assert get_objective("k2") is k2
 
 
-@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+@every_objective
 def test_every_setting_of_an_objective_has_a_range_that_its_default_is_in(name):
     parameters = list(inspect.signature(OBJECTIVES[name]).parameters.values())[1:]
     assert {parameter.name for parameter in parameters} == set(RANGES[name])

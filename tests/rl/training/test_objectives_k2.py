@@ -122,6 +122,36 @@ def test_a_token_wise_square_is_another_loss():
 
 
 @settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(-2, 2), min_size=2, max_size=8), st.floats(-1, 1), st.floats(0.05, 2))
+def test_a_token_wise_square_lacks_the_products_of_different_tokens(log_ratios, advantage, tau):
+    """(A - tau sum_t x_t)^2 = A^2 - 2 tau A sum_t x_t + tau^2 (sum_t x_t^2 + sum_{s != t} x_s x_t)."""
+    inputs = one_sequence(log_ratios, advantage)
+    loss = k2(inputs, tau=tau).loss
+    x = inputs.log_probs
+    token_wise = advantage**2 - 2 * tau * advantage * x.sum() + tau**2 * x.square().sum()
+    products = sum(a * b for i, a in enumerate(log_ratios) for j, b in enumerate(log_ratios) if i != j)
+    assert (loss - token_wise).item() == pytest.approx(tau**2 * products, abs=1e-9)
+    (of_sequence,), (of_tokens,) = torch.autograd.grad(loss, x), torch.autograd.grad(token_wise, x)
+    missing = [2 * tau**2 * (sum(log_ratios) - own) for own in log_ratios]  # what the other tokens did
+    assert (of_sequence - of_tokens).tolist() == pytest.approx(missing, abs=1e-9)
+
+
+def test_token_wise_squares_move_a_policy_elsewhere_than_k2():
+    """On a whole mini-batch: the gradients agree at pi_old and part as soon as the policy has moved."""
+    world = World(7)
+    for theta, agree in ((world.old.clone().requires_grad_(), True), (world.theta, False)):
+        inputs = world.inputs(theta)
+        (of_sequences,) = torch.autograd.grad(k2(inputs, tau=0.5).loss, theta)
+        x = torch.where(inputs.mask, world.token_log_probs(theta) - inputs.old_log_probs, 0.0)
+        weight = inputs.weights[inputs.sequence_ids]
+        per_token = 0.25 * x.square() - 2 * 0.5 * inputs.advantages[inputs.sequence_ids] * x
+        (of_tokens,) = torch.autograd.grad((weight * per_token).sum(), theta)
+        assert torch.allclose(of_sequences, of_tokens, rtol=0, atol=1e-12) is agree
+        if not agree:
+            assert (of_sequences - of_tokens).norm() > 0.1 * of_sequences.norm()
+
+
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), tau=st.floats(0.05, 2))
 def test_k15_with_the_reference_at_pi_old_has_the_gradient_of_k2_over_two_tau(seed, tau):
     world = World(seed)

@@ -149,7 +149,7 @@ def test_log_probs_of_plain_tokens_are_those_of_the_model(batch):
         ("gradient_steps", 0),
         ("mini_batches", "half"),
         ("autocast", "fp8"),
-        ("deepspeed", {"zero_optimization": {"stage": 2}}),
+        ("deepspeed", {"zero_optimization": {"stage": 2, "round_robin_gradients": True}}),
         ("deepspeed", {"bf16": {"enabled": True}}),
         ("deepspeed", {"fp16": {"enabled": True}}),
         ("deepspeed", {"amp": {"enabled": True}}),

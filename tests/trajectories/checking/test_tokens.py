@@ -78,6 +78,29 @@ def test_every_corruption_of_every_token_is_found(name: str, make) -> None:
     assert not missed or (name == "qwen3" and make is sampled and len(missed) < 0.01 * len(tried)), missed
 
 
+def in_parts(name: str, messages: list[Message]) -> Trajectory:
+    """Every turn sampled three tokens at a time, each part by newer weights."""
+    segments: list[Segment] = []
+    for segment in sampled(name, messages).segments:
+        if segment.origin != "policy":
+            segments.append(segment)
+            continue
+        for start in range(0, len(segment.token_ids), 3):
+            ids = segment.token_ids[start : start + 3]
+            segments.append(Segment("policy", ids, (-1.0,) * len(ids), Sampling(), len(segments)))
+    return replace(sampled(name, messages), segments=tuple(segments))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_turn_that_was_sampled_in_parts_tells_its_message(name: str) -> None:
+    trajectory = in_parts(name, dialogue())
+    assert problems(name, trajectory) == [] and list(segment_problems(trajectory.segments)) == []
+    at = next(number for number, segment in enumerate(trajectory.segments) if segment.origin == "policy") + 1
+    ids = [token + 1 for token in trajectory.segments[at].token_ids]
+    spoilt = (*trajectory.segments[:at], other_ids(trajectory.segments[at], ids), *trajectory.segments[at + 1 :])
+    assert problems(name, replace(trajectory, segments=spoilt))
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_place_of_the_first_difference_is_named(name: str) -> None:
     trajectory = demonstrated(name, dialogue())
