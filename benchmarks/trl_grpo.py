@@ -48,8 +48,7 @@ class TRLBenchmark:
     learning_rate: float = 1e-3
     """Of AdamW, constant."""
     trl_micro_batch: int = 64
-    """Completions that TRL generates and trains on together; a step of it is as many of them as it takes. Smaller ones than
-    a whole step are faster on a CPU."""
+    """Completions that TRL generates and trains on together; a step of it is as many of them as it takes."""
     trl_own_steps: int = 4
     """Steps of TRL's runs with its own batches (a whole step generated together, trained on by eights), which are only timed;
     0 leaves them out."""

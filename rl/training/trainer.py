@@ -76,7 +76,7 @@ class TrainerConfig:
     mean_log_prob_difference: float = 1e-5
     """Largest mean of it, nats."""
     deepspeed: Mapping[str, Any] = field(default_factory=dict)
-    """DeepSpeed's own settings, passed through. ZeRO stages above 0, bf16, fp16 and amp are refused."""
+    """DeepSpeed's own settings, passed through: ZeRO stages and their sizes. What would change the update is refused."""
 
     def __post_init__(self) -> None:
         objective = get_objective(self.objective)
@@ -226,9 +226,11 @@ class Trainer:
         due = {id(micro): micro for passes in work for micro in passes if id(micro) not in first}
         self.optimization.track_max_logits(False)
         with torch.no_grad():
-            for packed in scoring_batches(rollouts, rest, self.config.tokens_per_micro_batch, rank, size):
+            for packed, counts in scoring_batches(rollouts, rest, self.config.tokens_per_micro_batch, rank, size):
                 with replayed(self.model, packed.routes if self.config.model.router_replay == "engine" else None):
-                    scored.add(packed, *score(self.model, packed))
+                    scores = score(self.model, packed)
+                if counts:
+                    scored.add(packed, *scores)
             for micro in due.values():
                 with routed(self.model, self.config.model.router_replay, micro):
                     micro.old_log_probs, entropy = score(self.model, micro.packed)

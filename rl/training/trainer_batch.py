@@ -129,34 +129,33 @@ def micro_batches(rollouts: Rollouts, members: list[int], tokens: int, rank: int
     """
     policy_tokens = torch.tensor([rollouts.rows[row].policy_tokens for row in members])
     shares = mini_batch_shares(rollouts.valid[members], rollouts.group_ids[members], policy_tokens)
-    bins = plan([rollouts.rows[row].positions for row in members], tokens, multiple_of=ranks)
-    filler = -len(bins) % ranks
-    mine = (bins + bins[:1] * filler)[rank::ranks]
     passes = []
-    for position, chosen in enumerate(mine):
+    for chosen, counts in _share([rollouts.rows[row] for row in members], tokens, rank, ranks):
         rows = [members[number] for number in chosen]
-        weights = shares.weights[chosen]
-        if position * ranks + rank >= len(bins):
-            weights = torch.zeros_like(weights)
-        advantages = rollouts.advantages[rows].float()
+        weights = shares.weights[chosen] if counts else torch.zeros(len(chosen))
         packed = collate(rollouts.rows, rows)
+        advantages = rollouts.advantages[rows].float()
         passes.append(MicroBatch(packed, advantages, weights, shares.num_tokens, routes=packed.routes))
     return passes
 
 
 def ptx_batches(rows: Sequence[TokenRow], tokens: int, rank: int, ranks: int) -> list[PTXBatch]:
     """This rank's passes over the demonstrations of one optimizer mini-batch: as many on every rank."""
-    bins = plan([row.positions for row in rows], tokens, multiple_of=ranks)
-    filler = -len(bins) % ranks
     num_tokens = sum(row.policy_tokens for row in rows)
-    mine = (bins + bins[:1] * filler)[rank::ranks]
-    return [
-        PTXBatch(collate(rows, chosen), num_tokens, counts=position * ranks + rank < len(bins))
-        for position, chosen in enumerate(mine)
-    ]
+    return [PTXBatch(collate(rows, chosen), num_tokens, counts) for chosen, counts in _share(rows, tokens, rank, ranks)]
 
 
-def scoring_batches(rollouts: Rollouts, members: list[int], tokens: int, rank: int, ranks: int) -> list[PackedBatch]:
-    """This rank's passes over rows that are only scored; ranks may have unequally many."""
-    bins = plan([rollouts.rows[row].positions for row in members], tokens)
-    return [collate(rollouts.rows, [members[number] for number in chosen]) for chosen in bins[rank::ranks]]
+def scoring_batches(
+    rollouts: Rollouts, members: list[int], tokens: int, rank: int, ranks: int
+) -> list[tuple[PackedBatch, bool]]:
+    """This rank's passes over rows that are only scored, and whether each counts: as many on every rank."""
+    shares = _share([rollouts.rows[row] for row in members], tokens, rank, ranks)
+    return [(collate(rollouts.rows, [members[number] for number in chosen]), counts) for chosen, counts in shares]
+
+
+def _share(rows: Sequence[TokenRow], tokens: int, rank: int, ranks: int) -> list[tuple[list[int], bool]]:
+    """Row numbers of each pass of this rank, and whether the pass counts. Where passes do not come out even, some ranks repeat
+    the first one for nothing: partitioned weights (ZeRO 3) are gathered in every forward pass, by all ranks at once."""
+    bins = plan([row.positions for row in rows], tokens, multiple_of=ranks)
+    padded = [(chosen, True) for chosen in bins] + [(chosen, False) for chosen in bins[:1] * (-len(bins) % ranks)]
+    return padded[rank::ranks]
