@@ -68,7 +68,7 @@ def run(config: Train, run: RunDirectory) -> dict[str, Any]:
         f" ({summary['engine']['rollout_tokens_per_second']:,.0f}/s)\n"
         f"pass rate over the first and over the last tenth of the steps:"
         f" {train['first_pass_rate']:.3f}, {train['last_pass_rate']:.3f}\n"
-        f"engine against trainer, over every token that they can be compared on: at most {train['max_logprob_difference']:.1e} nats\n"
+        f"engine against trainer, over every token of the same weights: at most {train['max_logprob_difference']:.1e} nats\n"
         f"policy: {run.shown_path}/policy"
     )
     return summary
