@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipelines.errors import UserError
 from pipelines.progress import Phase, Progress
 from rewards.composition import CompositeReward
 from rewards.scoring import ScoringConfig, ScoringPool
@@ -160,13 +161,19 @@ async def open_rollouts(settings: RolloutSettings, policy: PolicyConfig, progres
         ModelDirectoryError: `policy.path` cannot be used; before anything has started.
     """
     dialect = read_dialect(policy)
+    if settings.limits.max_reasoning_tokens is not None and dialect.reasoning is None:
+        raise UserError(
+            f"rollouts.limits.max_reasoning_tokens: the chat format {dialect.name} has no place for reasoning; set it to null"
+        )
     assert policy.path is not None
     engine = RemoteVLLMEngine(replace(settings.engine, model=settings.engine.model or policy.path))
-    pool = EnvironmentPool(replace(settings.pool, max_turns=settings.limits.max_turns))
     try:
-        with progress.phase("start engine"):
-            await engine.start()
-        yield Rollouts(settings, engine, pool, dialect)
+        pool = EnvironmentPool(replace(settings.pool, max_turns=settings.limits.max_turns))
+        try:
+            with progress.phase("start engine"):
+                await engine.start()
+            yield Rollouts(settings, engine, pool, dialect)
+        finally:
+            pool.close()
     finally:
         await engine.close()
-        pool.close()

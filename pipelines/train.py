@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.cluster import ray_session
+from pipelines.errors import UserError
 from pipelines.learning.loop import learn
 from pipelines.learning.settings import LearningSettings
 from pipelines.progress import Progress
@@ -95,6 +96,11 @@ def check(config: Train) -> None:
     check_stream(config.tasks, "tasks")
     for grade in recipe.curriculum.grades:
         check_stream(grade.of(config.tasks), "learning.recipe.curriculum")
+    if config.learning.schedule.update == "keep" and config.rollouts.engine.enable_prefix_caching:
+        raise UserError(
+            "learning.schedule.update: keep leaves old caches behind that later requests would take unawares; set "
+            "rollouts.engine.enable_prefix_caching=false, or use wait or recompute"
+        )
     if recipe.ptx.path is not None:
         PTXData(recipe.ptx.path, dialect, config.seed, recipe.ptx.tokens)
 

@@ -1,5 +1,6 @@
 """From judged rollouts to what the trainer learns from."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,10 @@ def training_batch(
         version: of the newest weights, for `loss_on`.
 
     Groups that `recipe.drop_groups` names are not valid in it: the trainer compares their log-probabilities with the engine's,
-    and takes no step for them.
+    and takes no step for them. So with `loss_on` are those that older weights sampled as a whole.
+
+    Raises:
+        ErrorBudgetSpentError: nobody said a single token.
     """
     groups = torch.arange(len(trajectories)) // settings.group_size
     verdicts = [trajectory.reward for trajectory in trajectories]
@@ -41,12 +45,15 @@ def training_batch(
     oldest = version if settings.loss_on == "newest" else None
     sampled = [number for number, trajectory in enumerate(trajectories) if trajectory.num_policy_tokens]
     if not sampled:
-        raise ErrorBudgetSpentError(f"step {step}: no episode has a single sampled token; see the faults in rollouts/")
+        causes = Counter((verdict and verdict.cause) or "no room for a turn" for verdict in verdicts)
+        raise ErrorBudgetSpentError(f"step {step}: no episode has a single sampled token: {causes.most_common(1)[0][0]}")
     rows = [TokenRow.of(trajectories[number], loss_from_version=oldest) for number in sampled]
-    # A row that older weights sampled as a whole counts in its group and has no gradient; where there are no others, no step
-    # is due, although the optimizer's momentum would make one.
-    valid &= any(row.policy_tokens for row in rows)
-    return Batch(rows=rows, advantages=advantages[sampled], valid=valid[sampled], group_ids=groups[sampled])
+    valid, groups = valid[sampled], groups[sampled]
+    # A row that older weights sampled as a whole counts in its group and has no gradient. A group without any other is left
+    # out: an optimizer step of such groups alone would be one of the optimizer's momentum.
+    in_loss = torch.tensor([row.policy_tokens > 0 for row in rows])
+    valid &= torch.isin(groups, groups[valid & in_loss])
+    return Batch(rows=rows, advantages=advantages[sampled], valid=valid, group_ids=groups)
 
 
 def group_curves(settings: LearningSettings, trajectories: Sequence[Trajectory]) -> dict[str, float]:

@@ -147,14 +147,15 @@ async def iterate(
                 recorded = record.stored(step)
                 groups = recorded or await scheduler.batch(step)
                 trajectories = [trajectory for group in groups for trajectory in group.trajectories]
+                version = rollouts.engine.version if recorded is None else record.commits[step - 1].version
                 # Before they are recorded: a run that an engine's death stopped must not find that death again on resume.
                 budget.spend(trajectory.reward for trajectory in trajectories if trajectory.reward is not None)
+                batch = training_batch(settings, trajectories, seed, step, version)
                 if recorded is None:
-                    record.store(step, rollouts.engine.version, groups, scheduler.waiting)
+                    record.store(step, version, groups, scheduler.waiting)
                 clock.append(time.perf_counter())
                 if settings.recipe.resets_optimizer(step):
                     await trainer.reset_optimizer()
-                batch = training_batch(settings, trajectories, seed, step, record.commits[step - 1].version)
                 mixed = ptx.batch(step) if ptx else ()
                 figures = await trainer.train_batch(batch, progress=step - 1, demonstrations=mixed)
                 clock.append(time.perf_counter())

@@ -29,7 +29,7 @@ class LearningSettings:
     """none: r - r_bar; std: divided by the group's standard deviation."""
     loss_on: Literal["all", "newest"] = "all"
     """Which sampled tokens are in the loss: all, or those of the newest weights alone (k1.5's partial rollouts: earlier segments
-    stay in the context). The rollouts' rewards count either way."""
+    stay in the context). The rollouts' rewards count either way; a group without any such token is left out."""
     shuffle_advantages: bool = False
     """A control: advantages are dealt out anew inside each group, so that nothing is left to learn from."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -55,10 +55,18 @@ class LearningSettings:
             raise ValueError(f"group_size: an advantage needs at least 2 rollouts of a task, not {self.group_size}")
         if self.loss_on not in ("all", "newest"):
             raise ValueError(f"loss_on: must be all or newest, not {self.loss_on!r}")
+        if self.loss_on == "newest" and self.schedule.mode == "one_step_off":
+            raise ValueError(
+                "loss_on: newest leaves out whole batches with schedule.mode=one_step_off, whose rollouts are all older"
+            )
         if self.temperature <= 0:
             raise ValueError(f"temperature: must be above 0, not {self.temperature}")
+        if self.trainer.model.router_replay == "engine":
+            raise ValueError("trainer.model.router_replay: engine: rollouts of this command hold no routes; take old_policy")
         if self.trainer.schedule.total is not None:
             raise ValueError("trainer.schedule.total: the schedule runs over `steps`; leave this null")
+        if self.trainer.schedule.warmup >= self.steps:
+            raise ValueError(f"trainer.schedule.warmup: must be below steps={self.steps}, not {self.trainer.schedule.warmup}")
         ErrorBudget(self.error_budget)
         self.recipe.check(
             temperature=self.temperature, prompts_per_step=self.prompts_per_step, ptx_weight=self.trainer.ptx_weight

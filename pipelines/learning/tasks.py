@@ -60,7 +60,7 @@ class TaskFeed:
         self._streams = [grade.of(stream) for grade in settings.recipe.curriculum.grades] or [stream]
         self._steps, self._rewards, self._seed, self._workers = settings.steps, rewards, seed, workers
         self._promised: dict[int, dict[int, list[ray.ObjectRef]]] = {}
-        self._next = 1
+        self._next = settings.steps + 1  # none is made ahead before one was asked for: a resumed run has its first ones recorded
 
     def batch(self, step: int) -> list[Task]:
         """The certified tasks of iteration `step`, from 1; those of the next one begin to be made.

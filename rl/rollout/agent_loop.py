@@ -64,8 +64,9 @@ async def rollout(
     if sampling.grammar not in (None, "tool_calls"):
         raise ValueError(f"sampling.grammar is 'tool_calls' or None, not {sampling.grammar!r}")
     identity = f"{prefix}{task.id}/{rollout_index}"
-    if sampling.grammar is not None and limits.iteration_tokens is not None:
-        raise ValueError("limits.iteration_tokens may end in the middle of a turn, where no grammar can go on: leave one out")
+    for key in ("iteration_tokens", "max_reasoning_tokens"):
+        if sampling.grammar is not None and getattr(limits, key) is not None:
+            raise ValueError(f"limits.{key} may end in the middle of a turn, where no grammar can go on: leave one out")
     if unfinished is not None:
         check_belongs(unfinished, identity, task, rollout_index, seed)
     elif waiting is not None:

@@ -102,8 +102,11 @@ async def rollout_batch(
                 progress(done, len(members), trajectory)
         return trajectory
 
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(one(task, index)) for task, index in members]
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(one(task, index)) for task, index in members]
+    except ExceptionGroup as several:  # whoever plays a batch waits for the errors by their names
+        raise several.exceptions[0] from several
     return [task.result() for task in running]
 
 

@@ -37,6 +37,9 @@ class RolloutLimits:
     """Policy turns; ending ``turn_limit``."""
     max_turn_tokens: int = 128
     """Tokens of one policy turn; a turn that does not stop in time ends the episode with ``token_limit``."""
+    max_reasoning_tokens: int | None = None
+    """Tokens of the reasoning at the head of one policy turn; ``max_turn_tokens`` then goes for what follows it. Reasoning that
+    does not end in time ends the episode with ``token_limit``. None: reasoning counts among the turn's tokens."""
     max_tokens: int = 1024
     """Tokens of the whole trajectory, context included; ending ``token_limit``."""
     budgets: Mapping[str, int] = field(default_factory=dict)
@@ -52,7 +55,8 @@ class RolloutLimits:
     """Tokens of such an n-gram."""
 
     def __post_init__(self) -> None:
-        for key in ("max_turns", "max_turn_tokens", "max_tokens", "iteration_tokens", "repetition_ngram"):
+        counts = ("max_turns", "max_turn_tokens", "max_reasoning_tokens", "max_tokens", "iteration_tokens", "repetition_ngram")
+        for key in counts:
             if (value := getattr(self, key)) is not None and value < 1:
                 raise ValueError(f"limits.{key} is at least 1, not {value}")
         for domain, budget in self.budgets.items():
@@ -132,6 +136,9 @@ class Episode:
             stopped = await self._speak()
             if stopped is None:
                 return None
+            if not self._spoken and not any(segment.origin == "policy" for segment in self.segments):
+                fault = f"the task's first prompt has {len(self.token_ids)} tokens, which leaves none of max_tokens to answer"
+                return await self._end("fault", fault=Fault("infrastructure", fault))
             if not self._spoken:
                 return await self._end("token_limit")
             parsed = self.dialect.parse(self._spoken, self._calls)
@@ -178,7 +185,7 @@ class Episode:
         """Samples the turn that is due, or the rest of it; whether it stopped by itself. None where there is more to say and
         no token left in this iteration."""
         while True:
-            room = min(self.limits.max_turn_tokens - len(self._spoken), self.limits.max_tokens - len(self.token_ids))
+            room = min(self._room_in_turn, self.limits.max_tokens - len(self.token_ids))
             if (budget := self.limits.budgets.get(self.task.domain)) is not None:
                 sampled = sum(len(segment.token_ids) for segment in self.segments if segment.origin == "policy")
                 room = min(room, budget - sampled)
@@ -187,11 +194,29 @@ class Episode:
             left = room if self.limits.iteration_tokens is None else self.limits.iteration_tokens - self._sampled
             if left < 1:
                 return False if self._repeats else None
-            completion = await self._sample(min(room, left))
-            if completion.finish_reason == "stop":
+            asked = min(room, left)
+            completion = await self._sample(asked)
+            if completion.finish_reason == "stop" and completion.token_ids[-1] in self.dialect.stop_token_ids:
                 return True
-            if completion.finish_reason == "length" and len(completion.token_ids) < left:
+            if completion.finish_reason == "length" and len(completion.token_ids) < asked:
                 return False
+
+    @property
+    def _room_in_turn(self) -> int:
+        if self.limits.max_reasoning_tokens is None:
+            return self.limits.max_turn_tokens - len(self._spoken)
+        reasoned, goes_on = self.dialect.reasoning_of(self._spoken)
+        if goes_on:
+            return self.limits.max_reasoning_tokens - reasoned
+        if not self._spoken:  # nobody knows yet whether it will begin with reasoning
+            return min(self.limits.max_reasoning_tokens, self.limits.max_turn_tokens)
+        return self.limits.max_turn_tokens - (len(self._spoken) - reasoned)
+
+    @property
+    def _stop_token_ids(self) -> tuple[int, ...]:
+        """Reasoning with tokens of its own is a part of its own: what follows has others."""
+        end = self.dialect.end_of_reasoning if self.limits.max_reasoning_tokens is not None else None
+        return self.dialect.stop_token_ids if end is None else (*self.dialect.stop_token_ids, end)
 
     @property
     def _repeats(self) -> bool:
@@ -210,7 +235,7 @@ class Episode:
             self.token_ids,
             sampling,
             max_tokens=max_tokens,
-            stop_token_ids=self.dialect.stop_token_ids,
+            stop_token_ids=self._stop_token_ids,
             request_id=f"{self.slot}/{'.'.join(map(str, keys))}",
         )
         if sampling.grammar is not None and completion.finish_reason == "cut":

@@ -24,7 +24,9 @@ hierarchical partitions, ...) has not been shown to give the same update."""
 
 SECTIONS = ("bf16", "bfloat16", "fp16", "amp", "torch_autocast")
 REFUSED = ("data_types", "communication_data_type", "expert_parallel", "tensor_parallel", "sequence_parallel_size")
-FLOAT32 = f"without {', '.join(SECTIONS + REFUSED)} (autocast: bfloat16 keeps float32 weights)"
+OURS = ("optimizer", "scheduler", "gradient_clipping", "gradient_accumulation_steps")
+"""What has a setting of its own: here it would be overruled without a word, or train by another rule."""
+FLOAT32 = f"without {', '.join(SECTIONS + REFUSED + OURS)} (autocast: bfloat16 keeps float32 weights)"
 SUPPORTED = f"of zero_optimization.stage 0 to 3, with {', '.join(sorted(ZERO_SETTINGS - {'stage'}))} at most, and {FLOAT32}"
 SUPPORTED_BY_SFT = f"of zero_optimization.stage 0 and {FLOAT32}"
 
@@ -41,7 +43,7 @@ def is_supported(settings: Mapping[str, Any]) -> bool:
     zero = settings.get("zero_optimization", {})
     stage = zero_stage(settings)
     known = zero.keys() <= ZERO_SETTINGS or stage == 0
-    refused = any(_enabled(settings.get(key)) for key in SECTIONS) or any(settings.get(key) for key in REFUSED)
+    refused = any(_enabled(settings.get(key)) for key in SECTIONS) or any(settings.get(key) for key in REFUSED + OURS)
     return type(stage) is int and 0 <= stage <= 3 and known and not refused
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rl.policy.weights import disk_state
 from trajectories.seeds import derive_seed
 
 __all__ = ["LoraSettings", "add_adapters", "has_adapters", "load_lora_state_", "lora_state", "without_adapters"]
@@ -125,7 +126,8 @@ def load_lora_state_(model: nn.Module, state: Mapping[str, Tensor], whole: Mappi
     """Puts the adapters of `lora_state` back, in place.
 
     Args:
-        whole: the weights that base and adapters add up to, by name, as they were stored: proves that the base is theirs.
+        whole: the weights that base and adapters add up to, in the layout of a checkpoint on disk: proves that the base is
+            theirs, what is not adapted (norms, experts, routers and their biases) included.
 
     Raises:
         ValueError: adapters of other layers, another rank or another base; the model is as it was.
@@ -147,6 +149,10 @@ def _refuse_other_base(model: nn.Module, state: Mapping[str, Tensor], whole: Map
         expected = whole[f"{name}.weight"].to(layer.weight)
         if not torch.allclose(torch.addmm(layer.weight.detach(), b, a, alpha=layer.scale), expected, atol=1e-5):
             raise ValueError(f"lora: {name} was adapted on another base, or with another alpha, than this model's")
+    adapted = {f"{name}.weight" for name in _adapted(model)}
+    for name, tensor in disk_state(model).items():  # what has no adapter never changes: to the bit
+        if name not in adapted and (name not in whole or not torch.equal(whole[name].to(tensor), tensor)):
+            raise ValueError(f"lora: {name} is not that of the base that was adapted: this is another base")
 
 
 def _adapted(model: nn.Module) -> dict[str, LoraLinear]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
+import torch
 from transformers import PreTrainedModel
 
 from rl.policy.presets import load
@@ -54,9 +55,12 @@ def prepare_model(model: str | PreTrainedModel, settings: ModelSettings) -> PreT
     """The model of a directory that `rl.policy.presets.load` takes, or the given one, set up for training in place.
 
     Raises:
-        ValueError: a setting that this architecture cannot have; it names its key.
+        ValueError: a setting that this architecture cannot have (it names its key), or weights that are not float32.
     """
     prepared = load(model)[0] if isinstance(model, str) else model
+    for name, parameter in prepared.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise ValueError(f"model: {name} is {parameter.dtype}; weights are float32, trainer.autocast computes in bfloat16")
     prepared.set_experts_implementation(settings.experts)
     if settings.router_bias_rate:
         refuse_without_bias(prepared)

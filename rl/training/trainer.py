@@ -159,7 +159,6 @@ class Trainer:
         taken = [self._step(passes, mixed[number], scored, number, progress) for number, passes in enumerate(work)]
         clock.append(time.perf_counter())
         self.steps += self.config.gradient_steps
-        self.version += bool(work)
         used = len({row for members in steps for row in members})
         return self._report(rollouts, used, taken, scored) | {
             "seconds_scoring": clock[1] - clock[0],
@@ -212,6 +211,9 @@ class Trainer:
         for members in steps:
             if tuple(members) not in made:
                 passes = micro_batches(rollouts, members, self.config.tokens_per_micro_batch, rank, size)
+                for micro in passes:
+                    if self.config.model.router_replay != "engine":
+                        micro.routes = None  # "old_policy" replays the trainer's own, whatever the engine says
                 made[tuple(members)] = passes
         return [made[tuple(members)] for members in steps]
 
@@ -263,6 +265,7 @@ class Trainer:
         if number == 0:
             self._compare(scored)
         taken = self.optimization.step(factor, self.config.max_grad_norm)
+        self.version += number == 0  # other weights from here on, also where a later step fails
         sums = self._sum_over_ranks(sums)
         if "correction_weight" in sums:
             sums["effective_sample_share"] = effective_sample_share(sums)
@@ -345,8 +348,8 @@ class Trainer:
         trained_sequences, steps (optimizer steps taken), version (of the weights, after).
         """
         report: dict[str, float] = {}
-        for name in taken[-1] if taken else ():
-            values = [step[name] for step in taken]
+        for name in taken[0] if taken else ():  # ptx_loss: fewer demonstrations than steps leave the last ones without
+            values = [step[name] for step in taken if name in step]
             if name in ("kl_per_token", "log_ratio_per_sequence"):
                 report[name] = values[-1]
             elif name == "qk_max_logit":

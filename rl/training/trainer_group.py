@@ -5,6 +5,7 @@ error of the call. Arguments are put into Ray's object store once, whatever the 
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,7 @@ __all__ = ["Placement", "TrainerActor", "TrainerGroup"]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the ranks run."""
+    """Where the ranks run: on CPUs so far."""
 
     ranks: int = 1
     """Processes that train one model together."""
@@ -35,8 +36,6 @@ class Placement:
     """Compute threads of each rank; None divides the machine's cores between the ranks."""
     num_cpus: float = 0.5
     """What Ray counts for each rank. Rollouts and training take turns, so this is less than what a rank uses."""
-    num_gpus: float = 0.0
-    """What Ray counts for each rank."""
 
     def __post_init__(self) -> None:
         if self.ranks < 1:
@@ -47,6 +46,10 @@ class Placement:
     @property
     def threads_per_rank(self) -> int:
         return self.threads or max(1, (os.cpu_count() or 1) // self.ranks)
+
+
+_PATIENCE = 10.0
+"""Seconds that ranks have to end by themselves."""
 
 
 class TrainerActor:
@@ -125,7 +128,7 @@ class TrainerGroup:
         threads = placement.threads_per_rank
         # Threads that wait must sleep: engine and trainer take turns on the same cores.
         environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
-        remote = ray.remote(num_cpus=placement.num_cpus, num_gpus=placement.num_gpus)(TrainerActor)
+        remote = ray.remote(num_cpus=placement.num_cpus)(TrainerActor)
         actors = [remote.options(runtime_env={"env_vars": environment}).remote() for _ in range(placement.ranks)]
         meeting = await actors[0].meeting_point.remote() if placement.ranks > 1 else None
         sync = weight_sync or WeightSyncConfig()
@@ -173,8 +176,8 @@ class TrainerGroup:
 
     async def close(self) -> None:
         """Ends the ranks and gives their shared memory back."""
-        ends = [actor.close.remote() for actor in self._actors]
-        await asyncio.gather(*ends, return_exceptions=True)
+        # A rank whose peer failed waits in a collective and hears nothing: what it leaves in memory, the next trainer removes.
+        await asyncio.wait([asyncio.ensure_future(_ended(actor)) for actor in self._actors], timeout=_PATIENCE)
         for actor in self._actors:
             ray.kill(actor)
 
@@ -185,3 +188,8 @@ class TrainerGroup:
         """The first rank's answer. The first error of any rank is raised at once: its peers may wait in a collective."""
         answers = await asyncio.gather(*calls)
         return answers[0]
+
+
+async def _ended(actor: Any) -> None:
+    with contextlib.suppress(ray.exceptions.RayError):
+        await actor.close.remote()

@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from pipelines.learning.batch import shuffled, training_batch
 from pipelines.learning.loop import _publish
 from pipelines.learning.observed import curves, observed
+from pipelines.learning.schedule import ScheduleSettings
 from pipelines.learning.settings import LearningSettings
 from pipelines.learning.tasks import make_tasks
 from rewards.composition import RewardConfig
 from rl.rollout.proof import Proof
+from rl.training.model import ModelSettings
+from rl.training.schedules import ScheduleConfig
 from rl.training.synchronise import Synchronisation
+from rl.training.trainer import TrainerConfig
+from rl.training.trainer_batch import mini_batches
 from simulators.tasks.stream import TaskStream
 from trajectories.messages import Message
 from trajectories.outcomes import Outcome
@@ -165,6 +170,18 @@ def test_a_setting_that_makes_no_sense_is_refused_by_its_key(key, value):
         LearningSettings(**{key: value})
 
 
+def test_replaying_the_engines_routes_is_refused_because_rollouts_hold_none():
+    with pytest.raises(ValueError, match=r"^trainer.model.router_replay: engine: rollouts of this command hold no routes"):
+        LearningSettings(trainer=TrainerConfig(model=ModelSettings(router_replay="engine")))
+
+
+def test_a_warm_up_that_outlasts_the_run_is_refused_before_anything_starts():
+    trainer = TrainerConfig(schedule=ScheduleConfig("linear", warmup=5))
+    LearningSettings(steps=6, trainer=trainer)
+    with pytest.raises(ValueError, match=r"^trainer.schedule.warmup: must be below steps=5, not 5"):
+        LearningSettings(steps=5, trainer=trainer)
+
+
 def of_versions(reward: Reward, *versions: int) -> Trajectory:
     """A turn that each version sampled two tokens of."""
     parts = [Segment("policy", (10, 11), (-0.5, -0.5), Sampling(), version) for version in versions]
@@ -185,3 +202,21 @@ def test_a_batch_of_older_weights_alone_takes_no_step():
     trajectories = [of_versions(PASS, 3), of_versions(FAIL, 2)]
     batch = training_batch(LearningSettings(group_size=2, loss_on="newest"), trajectories, seed=0, step=1, version=4)
     assert not batch.valid.any()
+
+
+def test_every_optimizer_step_has_tokens_of_the_newest_weights():
+    older, mixed = [of_versions(PASS, 3), of_versions(FAIL, 2)], [of_versions(PASS, 3), of_versions(FAIL, 4)]
+    lost = [replace(of_versions(FAULT, 4), outcome=Outcome("fault")), of_versions(PASS, 3)]
+    batch = training_batch(
+        LearningSettings(group_size=2, loss_on="newest"), [*older, *mixed, *lost, *mixed], seed=0, step=1, version=4
+    )
+    assert batch.valid.tolist() == [False, False, True, True, False, False, True, True]
+    steps = mini_batches(batch, 2, "split", skip_zero_advantage=False)
+    assert [sum(batch.rows[row].policy_tokens for row in members) for members in steps] == [2, 2]
+
+
+def test_a_loss_on_the_newest_weights_needs_a_schedule_that_has_some():
+    for mode in ("sync", "async"):
+        LearningSettings(loss_on="newest", schedule=ScheduleSettings(mode=mode))
+    with pytest.raises(ValueError, match="^loss_on: newest leaves out whole batches with schedule.mode=one_step_off"):
+        LearningSettings(loss_on="newest", schedule=ScheduleSettings(mode="one_step_off"))

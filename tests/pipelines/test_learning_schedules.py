@@ -265,6 +265,22 @@ def test_an_engine_that_dies_stops_the_run_and_the_resumed_one_knows_nothing_of_
     assert weights(run) == weights(undisturbed("sync"))
 
 
+def test_an_iteration_in_which_nobody_said_a_word_is_not_recorded_although_the_budget_allows_it(policy, undisturbed, tmp_path):
+    def dead(prompt, sampling, request_id):
+        if request_id.startswith("2/"):
+            raise EngineError("rollout engine: its actor died")
+        return speak(prompt, sampling, request_id)
+
+    run = tmp_path / "run"
+    with pytest.raises(
+        ErrorBudgetSpentError, match="step 2: no episode has a single sampled token: engine: rollout engine: its actor died"
+    ):
+        train(settings("sync"), policy, run, respond=dead)
+    assert [commit.iteration for commit in commits(run)] == [1]
+    assert train(settings("sync"), policy, run, resume=True)["train"]["faults"] == {}
+    assert weights(run) == weights(undisturbed("sync"))
+
+
 def test_a_trainer_that_dies_stops_the_run_and_the_resumed_one_learns_from_the_same_rollouts(policy, undisturbed, tmp_path):
     def watch(event):
         events.append(event)

@@ -11,6 +11,7 @@ import ray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.learning import tasks as learning_tasks
 from pipelines.learning.recipe import Curriculum, Grade, Priority, RecipeSettings, Stage
 from pipelines.learning.settings import LearningSettings
 from pipelines.learning.task_plan import Place, TaskPlan
@@ -200,12 +201,14 @@ def test_a_resumed_feed_gives_the_same_tasks_and_grades_follow_the_curriculum():
     assert resumed.state_dict() == whole.state_dict()
 
 
-def test_a_resumed_feed_may_learn_from_recorded_rollouts_before_it_asks_for_their_tasks():
+def test_a_resumed_feed_may_learn_from_recorded_rollouts_before_it_asks_for_their_tasks(monkeypatch):
     settings = {"priority": Priority(pool=8)}
     whole, resumed = feed(**settings), feed(**settings)
     tasks = whole.batch(1)
-    for each in (whole, resumed):
-        each.observe(1, numbers(1), judged(tasks, 1.0))
+    whole.observe(1, numbers(1), judged(tasks, 1.0))
+    with monkeypatch.context() as patched:
+        patched.setattr(learning_tasks, "ask_for_tasks", None)  # nobody makes what is recorded
+        resumed.observe(1, numbers(1), judged(tasks, 1.0))
     assert as_bytes(resumed.batch(2)) == as_bytes(whole.batch(2))
 
 

@@ -68,3 +68,23 @@ def test_a_world_that_does_not_exist_is_refused_before_anything_starts(orrery, l
     result = orrery(command, f"policy.path={learnt}", "policy.tools_format=none", f"{key}=[atlantis]")
     assert result.status == 2 and "no world 'atlantis'; give one of" in result.error
     assert "Traceback" not in result.error and not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["learning.schedule.mode=async", "learning.schedule.update=keep", "rollouts.engine.enable_prefix_caching=true"],
+            "learning.schedule.update: keep leaves old caches behind",
+        ),
+        (["learning.recipe.ptx.path={tmp}", "learning.trainer.ptx_weight=0.1"], "{tmp}"),
+        (["learning.recipe.ptx.path={tmp}"], "learning.recipe.ptx.path: rows without a weight teach nothing"),
+        (["learning.trainer.ptx_weight=0.1"], "learning.trainer.ptx_weight: there is nothing to weigh"),
+    ],
+)
+def test_what_learning_could_not_use_is_refused_before_anything_starts(orrery, tmp_path, learnt, overrides, message) -> None:
+    places = {"tmp": tmp_path, "learnt": learnt}
+    given = [override.format(**places) for override in overrides]
+    result = orrery("train", f"policy.path={learnt}", "policy.tools_format=none", *given)
+    assert result.status == 2 and message.format(**places) in result.error
+    assert not ray.is_initialized()

@@ -55,6 +55,8 @@ class Dialect(ABC):
     """The special tokens of the format, in the order in which a new tokenizer numbers them."""
     end_of_turn: ClassVar[str]
     """The token that ends the policy's turn."""
+    reasoning: ClassVar[tuple[str, str] | None] = None
+    """The tokens that begin and end the reasoning at the head of a turn; None where the format has no place for it."""
     chat_template: ClassVar[str]
     """The same format for Hugging Face's `apply_chat_template`; takes ``tools_ts_str`` where tools are TypeScript."""
 
@@ -98,6 +100,18 @@ class Dialect(ABC):
             spelled = self.codec.spell(token_ids[:-1] if ended else token_ids)
             return ParsedTurn(Message(role="assistant", content=spelled), str(error), 0)
         return ParsedTurn(message, None, len(message.tool_calls))
+
+    @cached_property
+    def end_of_reasoning(self) -> int | None:
+        """The id of the token that ends reasoning."""
+        return None if self.reasoning is None else self.codec.markup_id(self.reasoning[1])
+
+    def reasoning_of(self, spoken: Sequence[int]) -> tuple[int, bool]:
+        """How many of a turn's tokens so far are its reasoning, markup included, and whether it still goes on."""
+        if self.reasoning is None or not spoken or spoken[0] != self.codec.markup_id(self.reasoning[0]):
+            return 0, False
+        length = next((number for number, token in enumerate(spoken, 1) if token == self.end_of_reasoning), None)
+        return (len(spoken), True) if length is None else (length, False)
 
     def tool_call_grammar(self, tools: Sequence[ToolSpec], call_index: int = 0) -> str:
         """The turns whose tool calls name one of `tools` with arguments that its schema takes; all other text is free.

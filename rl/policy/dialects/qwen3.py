@@ -32,6 +32,7 @@ class Qwen3(Dialect):
     name = "qwen3"
     markup = (START, END, CALL_BEGIN, CALL_END, RESPONSE_BEGIN, RESPONSE_END, THINK_BEGIN, THINK_END)
     end_of_turn = END
+    reasoning = (THINK_BEGIN, THINK_END)
     chat_template = (
         "{%- set declaration = tools | tojson(separators=(',', ':')) if tools else '' -%}"
         "{%- set declaration = tools_ts_str if tools_ts_str else declaration -%}"

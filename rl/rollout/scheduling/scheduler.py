@@ -66,6 +66,7 @@ class Scheduler:
         Raises:
             Exception: whatever `play` or `tasks` raised.
         """
+        self._take_in([playing for playing in self._playing if playing.done()])  # an error is not put off for others' sake
         await self._admit()
         if self._rule.in_parts:
             self._start(self.waiting)
@@ -125,6 +126,9 @@ class Scheduler:
 
     async def _until_one_ends(self) -> None:
         ended, _ = await asyncio.wait(self._playing, return_when=asyncio.FIRST_COMPLETED)
+        self._take_in(ended)
+
+    def _take_in(self, ended: Iterable[asyncio.Task[None]]) -> None:
         for each in ended:
             del self._playing[each]
             each.result()

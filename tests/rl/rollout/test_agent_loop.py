@@ -82,15 +82,21 @@ async def test_broken_markup_ends_the_episode():
     ("limits", "ending"),
     [
         (replace(LIMITS, max_turn_tokens=3), "token_limit"),
-        (replace(LIMITS, max_tokens=1), "token_limit"),
         (replace(LIMITS, max_turns=1), "turn_limit"),
     ],
-    ids=["turn", "trajectory", "turns"],
+    ids=["turn", "turns"],
 )
 async def test_limits_end_the_episode(limits, ending):
     trajectory = await play(oracle_engine(some_tasks(), kimi()), limits=limits)
     assert trajectory.outcome.ending == ending and trajectory.outcome.faults == ()
     assert trajectory.num_policy_tokens <= limits.max_turn_tokens * limits.max_turns
+
+
+async def test_a_first_prompt_that_leaves_no_room_is_no_fault_of_the_policy():
+    trajectory = await play(oracle_engine(some_tasks(), kimi()), limits=replace(LIMITS, max_tokens=1))
+    assert trajectory.outcome.ending == "fault" and trajectory.num_policy_tokens == 0
+    (fault,) = trajectory.outcome.faults
+    assert fault.source == "infrastructure" and "leaves none of max_tokens" in fault.message
 
 
 async def test_the_whole_trajectory_stays_within_its_tokens():

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rl.rollout.batch import rollout_batch, rollout_group
+from rl.rollout.engine import WeightSyncError
 from rl.rollout.scripted_engine import ScriptedEngine
 from rl.rollout.unfinished import WaitingSlots
 from tests.rl.rollout.episodes import LocalEpisodes, kimi, oracle_engine, repeating_engine, some_tasks
@@ -45,6 +46,16 @@ async def test_parallelism_changes_no_trajectory():
         assert together == alone
         assert 1 < engine.most <= in_flight
     assert [(item.task_id, item.rollout) for item in alone] == [(task.id, index) for task in some_tasks() for index in range(3)]
+
+
+async def test_what_concerns_every_episode_comes_out_by_its_name():
+    class Unproven(ScriptedEngine):
+        async def generate(self, *arguments, **options):
+            raise WeightSyncError("weight sync: version 2 is not proven")
+
+    engine = Unproven(oracle_engine(some_tasks(), kimi())._respond)
+    with pytest.raises(WeightSyncError, match="version 2 is not proven"):
+        await rollout_batch(some_tasks(), 2, 7, engine, LocalEpisodes(), kimi(), Sampling(), LIMITS)
 
 
 async def test_no_two_turns_share_a_seed():

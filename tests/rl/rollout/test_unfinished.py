@@ -134,7 +134,11 @@ async def play_in_pieces(script, limits, plan, budgets, pauses):
 @given(
     number=st.integers(0, 2),
     limits=st.builds(
-        RolloutLimits, max_turns=st.integers(1, 4), max_turn_tokens=st.integers(1, 60), max_tokens=st.integers(90, 400)
+        RolloutLimits,
+        max_turns=st.integers(1, 4),
+        max_turn_tokens=st.integers(1, 60),
+        max_reasoning_tokens=st.none() | st.integers(1, 60),
+        max_tokens=st.integers(90, 400),
     ),
     plan=PLAN,
     budgets=st.lists(st.integers(1, 40), min_size=1, max_size=4),
@@ -158,6 +162,13 @@ def test_no_cut_no_update_and_no_pause_changes_what_comes_of_an_episode(number, 
             assert log_prob == place_log_prob(place_of_token)
         place += len(segment.token_ids)
     assert len({seed for _, seed in engine.seeds}) == len({place for place, _ in engine.seeds}), "one seed for each part"
+
+
+async def test_a_budget_for_reasoning_ends_no_turn_that_has_none():
+    for iteration_tokens in (None, 1000):
+        limits = replace(LIMITS, max_turns=3, max_reasoning_tokens=2, iteration_tokens=iteration_tokens)
+        played = await play(repeating_engine(scripts()[0]), LocalEpisodes(), limits)
+        assert played.token_ids == scripts()[0].token_ids and played.outcome == scripts()[0].outcome
 
 
 async def test_an_episode_stays_within_the_tokens_of_each_iteration_and_uses_them_up():

@@ -131,13 +131,15 @@ def test_adapters_of_another_model_are_refused_and_nothing_has_changed():
 
 
 def test_adapters_of_another_base_are_refused():
-    model, weights = adapted(), adapted().state_dict()
-    other = prepared(lora=LORA)
+    model, weights = adapted(), disk_state(adapted())
+    other, drifted, biased = (prepared(lora=LORA) for _ in range(3))
     load_lora_state_(other, lora_state(model), weights)
     with torch.no_grad():
         other.model.layers[0].self_attn.o_proj.weight.add_(0.01)
+        drifted.model.layers[1].mlp.experts.down_proj[3].add_(1e-6)  # what has no adapter must be the base's as well
+        biased.model.layers[1].mlp.gate.e_score_correction_bias.add_(1e-6)
     before = {key: tensor.clone() for key, tensor in lora_state(other).items()}
-    for stranger in (other, prepared(lora=LoraSettings(rank=4, alpha=4.0))):
+    for stranger in (other, drifted, biased, prepared(lora=LoraSettings(rank=4, alpha=4.0))):
         with pytest.raises(ValueError, match="another base"):
             load_lora_state_(stranger, lora_state(model), weights)
     assert all(torch.equal(tensor, before[key]) for key, tensor in lora_state(other).items())

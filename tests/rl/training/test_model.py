@@ -34,3 +34,8 @@ def test_the_default_leaves_weights_hooks_and_layers_alone():
     assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), model.state_dict().values(), strict=True))
     assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in model.modules())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_weights_of_low_precision_are_refused():
+    with pytest.raises(ValueError, match=r"^model: .* is torch.bfloat16; weights are float32"):
+        prepare_model(nano().bfloat16(), ModelSettings(experts="eager"))

@@ -71,6 +71,23 @@ def test_log_probs_of_another_policy_stop_the_batch_and_change_nothing(start, ba
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_weights_of_a_batch_whose_second_step_fails_have_another_version(start, batch):
+    one = Trainer(TrainerConfig(optimizer=OPTIMIZER), nano())
+    step, norms = one.optimization.step, []
+
+    def failing(factor, max_grad_norm):
+        if norms:
+            raise FloatingPointError("the norm of the gradient is nan")
+        norms.append(step(factor, max_grad_norm))
+        return norms[0]
+
+    one.optimization.step = failing
+    with pytest.raises(FloatingPointError):
+        one.train_batch(batch)
+    assert not torch.equal(one.model.lm_head.weight, start["lm_head.weight"])
+    assert one.version == 1
+
+
 def test_metrics_cover_every_rollout_token_and_say_what_was_taken(batch):
     model = nano()
     metrics = Trainer(TrainerConfig(optimizer=OPTIMIZER, skip_zero_advantage=True), model).train_batch(batch)

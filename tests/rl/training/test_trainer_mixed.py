@@ -71,6 +71,13 @@ def test_demonstrations_are_split_without_a_trace(batch):
         torch.testing.assert_close(weights[1][0][name], tensor, atol=1e-5, rtol=0, msg=name)
 
 
+def test_fewer_demonstrations_than_steps_are_reported_by_the_steps_that_had_them(batch):
+    rows = demonstrations(1)
+    figures = trainer(ptx_weight=0.5, gradient_steps=2).train_batch(batch, demonstrations=rows)
+    assert figures["steps"] == 2
+    assert figures["ptx_loss"] == pytest.approx(float(cross_entropy(nano(), rows).detach()), abs=1e-5)
+
+
 def test_ranks_share_demonstrations_and_take_equally_many_passes():
     rows = demonstrations(5)
     for ranks in (1, 2, 3):

@@ -85,6 +85,14 @@ def test_the_engines_own_routes_change_nothing_and_others_are_noticed(batch):
         trainer(ModelSettings(router_replay="engine")).train_batch(batch)
 
 
+def test_old_policy_replays_the_trainers_own_routes_whatever_the_engine_returns(batch):
+    plain, given = (trainer(ModelSettings(router_replay="old_policy")) for _ in range(2))
+    plain.train_batch(batch)
+    given.train_batch(with_routes(batch, 3))
+    for name, tensor in weights(plain).items():
+        assert torch.equal(weights(given)[name], tensor), name
+
+
 def test_recomputation_takes_the_same_step(batch):
     kept, again = trainer(), trainer(ModelSettings(recompute_every=1))
     reports = [one.train_batch(batch) for one in (kept, again)]

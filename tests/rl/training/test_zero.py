@@ -200,6 +200,10 @@ def test_the_gradient_of_a_batch_that_was_stopped_is_in_no_later_step(stage):
         ({"data_types": {"grad_accum_dtype": "bf16"}}, False, False),
         ({"communication_data_type": "bf16"}, False, False),
         ({"expert_parallel": {"enabled": True, "autoep_size": 2}}, False, False),
+        ({"optimizer": {"type": "Adam", "params": {"lr": 1e-3}}}, False, False),
+        ({"scheduler": {"type": "OneCycle"}}, False, False),
+        ({"gradient_clipping": 5.0}, False, False),
+        ({"gradient_accumulation_steps": 4}, False, False),
     ],
 )
 def test_what_has_not_been_shown_to_give_the_same_update_is_refused(given, supported, by_sft):

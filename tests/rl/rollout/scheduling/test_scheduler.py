@@ -195,6 +195,35 @@ def test_an_error_of_one_group_is_the_learners_and_ends_what_still_plays():
     assert ended == ["slow"]
 
 
+def test_an_error_is_raised_at_the_next_batch_although_others_would_fill_it():
+    async def tasks(iteration):
+        return [task(f"{iteration}-{place}") for place in range(2)]
+
+    async def play(groups):
+        await asyncio.sleep(5)
+        if groups[0].number == 0:
+            raise RuntimeError("weight sync")
+        return [played(group) for group in groups]
+
+    async def run():
+        async with Scheduler(Rule(2, 6, **ASYNC), tasks, play, together=False) as scheduler:
+            with pytest.raises(RuntimeError, match="weight sync"):
+                await scheduler.batch(1)
+
+        async with Scheduler(Rule(2, 6, **ASYNC), tasks, late, together=False) as scheduler:
+            assert [group.number for group in await scheduler.batch(1)] == [1, 2]
+            await asyncio.sleep(100)
+            scheduler.learnt(1)
+            with pytest.raises(RuntimeError, match="weight sync"):
+                await scheduler.batch(2)
+
+    async def late(groups):
+        await asyncio.sleep(20 * (groups[0].number == 0))
+        return await play(groups)
+
+    simulate(run())
+
+
 def test_settling_waits_for_all_that_plays_and_begins_nothing():
     async def tasks(iteration):
         return [task(f"{iteration}")]
