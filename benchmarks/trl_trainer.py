@@ -5,6 +5,7 @@ from its begin to its end, without what lies between steps.
 """
 
 import math
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ def train_with_trl(
             generated together, and trained on by eights.
         experts: transformers' name of the experts implementation.
     """
+    # A launcher's variables, which this process may have inherited, would make it wait for ranks that do not come.
+    for variable in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        os.environ.pop(variable, None)
     from datasets import Dataset
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer

@@ -132,6 +132,7 @@ def test_the_command_line_says_all_of_it():
             "learning.recipe.drop_groups=[all_pass]",
             "learning.recipe.final_temperature=0.7",
             "learning.recipe.ptx.path=curated",
+            "learning.trainer.ptx_weight=0.1",
             "learning.recipe.optimizer_reset_every=1",
         ],
     )
