@@ -19,8 +19,8 @@ from rl.training.advantages import group_advantages
 from rl.training.muonclip import OptimizerConfig
 from rl.training.packing import TokenRow
 from rl.training.synchronise import prove_engine, synchronise
-from rl.training.trainer import TrainerConfig
 from rl.training.trainer_batch import Rollouts
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_group import Placement, TrainerGroup
 from trajectories.seeds import derive_seed
 from trajectories.trajectory import Sampling

@@ -16,8 +16,9 @@ from benchmarks.workload import Demonstration
 from rl.training.advantages import group_advantages
 from rl.training.muonclip import OptimizerConfig
 from rl.training.packing import PackedBatch, TokenRow
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts, micro_batches, mini_batches
+from rl.training.trainer_config import TrainerConfig
 
 __all__ = ["TrainerBenchmark", "measure"]
 

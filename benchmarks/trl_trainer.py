@@ -36,9 +36,11 @@ def train_with_trl(
             generated together, and trained on by eights.
         experts: transformers' name of the experts implementation.
     """
-    # A launcher's variables, which this process may have inherited, would make it wait for ranks that do not come.
-    for variable in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        os.environ.pop(variable, None)
+    # What this process may have inherited: a launcher's variables would make it wait for ranks that do not come, and
+    # accelerate's would wrap the model in DeepSpeed, which TRL was not asked to use.
+    for variable in list(os.environ):
+        if variable in ("RANK", "WORLD_SIZE", "LOCAL_RANK") or variable.startswith("ACCELERATE_"):
+            del os.environ[variable]
     from datasets import Dataset
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer

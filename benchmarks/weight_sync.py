@@ -16,8 +16,8 @@ from rl.rollout.engine_config import EngineConfig
 from rl.rollout.remote_engine import RemoteVLLMEngine
 from rl.training.packing import TokenRow
 from rl.training.synchronise import Synchronisation, prove_engine, synchronise
-from rl.training.trainer import TrainerConfig
 from rl.training.trainer_batch import Rollouts
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_group import Placement, TrainerGroup
 from trajectories.seeds import derive_seed
 

@@ -9,25 +9,24 @@ On request `grpo` and `reinforce` learn by these objectives instead of K2's, eve
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pipelines.controls_report import Outcome, summary_of, write_report
 from pipelines.errors import UserError
 from pipelines.evaluate import pass_values
 from pipelines.progress import Progress
-from pipelines.report import Curve, Panel, Report, draw, table
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register
-from pipelines.statistics import Estimate, bootstrap_mean, paired_difference, pass_rate
 from trajectories.codec import from_row
 from trajectories.shards import read
 from trajectories.trajectory import Trajectory
 
-__all__ = ["ARMS", "Controls", "Outcome", "learning_curve"]
+__all__ = ["ARMS", "Controls"]
 
 ARMS: Mapping[str, tuple[str, ...]] = {
     "rl": (),
@@ -43,9 +42,6 @@ ARMS: Mapping[str, tuple[str, ...]] = {
     "reinforce": ("learning.trainer.objective=reinforce", "~learning.trainer.objective_settings.tau"),
 }
 """Ways to go on from the cold start, and what each changes in `orrery quickstart`; more_sft is `orrery sft` instead."""
-
-_ITERATIONS_PER_POINT = 5
-"""Of a learning curve: enough groups for an interval that says something."""
 
 _START = "from pipelines.cli import main; main()"
 
@@ -67,27 +63,6 @@ class Controls(Command):
             raise ValueError(f"arms: there is no {unknown[0]!r}; there are {', '.join(ARMS)}")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One arm at one seed."""
-
-    values: Mapping[str, float | None]
-    """Verdict (1 passed, 0 not, None by fault no verdict) by task; the same tasks before and after."""
-    before: Mapping[str, float | None]
-    seconds: float
-    """Of what the arm did after the cold start, examinations not counted."""
-
-    def pairs(self) -> tuple[list[float], list[float]]:
-        """Verdicts (after, before) of the tasks that have both."""
-        both = [(self.values[task], self.before[task]) for task in self.before]
-        kept = [(after, before) for after, before in both if after is not None and before is not None]
-        return [after for after, _ in kept], [before for _, before in kept]
-
-    def gain(self, seed: int = 0) -> Estimate:
-        """After minus before, paired by task."""
-        return paired_difference(*self.pairs(), seed=seed)
-
-
 def run(config: Controls, run: RunDirectory) -> dict[str, Any]:
     """`orrery controls`."""
     arms = ["rl", *(arm for arm in ARMS if arm in config.arms and arm != "rl")]
@@ -101,13 +76,13 @@ def run(config: Controls, run: RunDirectory) -> dict[str, Any]:
             with progress.phase(f"{arm}, seed {seed}"):
                 outcomes[arm][seed] = play(config, arm, seed, base, base.with_name(arm))
             teacher[seed] = json.loads((base / "summary.json").read_text())["held_out"]["teacher"]
-    _write_report(run, config, outcomes, teacher)
+    write_report(run, config.seed, outcomes, teacher)
     print((run.path / "report.md").read_text())
     return {
         "seconds": progress.elapsed,
         "phases": progress.seconds,
         "teacher": {str(seed): rate for seed, rate in teacher.items()},
-        "arms": {arm: _summary(by_seed, config.seed) for arm, by_seed in outcomes.items()},
+        "arms": {arm: summary_of(by_seed, config.seed) for arm, by_seed in outcomes.items()},
     }
 
 
@@ -186,103 +161,6 @@ def _overrides(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 def _typed(leaves: Mapping[str, Any]) -> list[str]:
     """As a command line takes them; ++ because mappings that are passed through have keys of their own."""
     return [f"++{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in leaves.items()]
-
-
-def _summary(by_seed: Mapping[int, Outcome], seed: int) -> dict[str, Any]:
-    return {
-        "seeds": {
-            str(number): {
-                "before": pass_rate(outcome.pairs()[1]).as_pass(),
-                "after": pass_rate(outcome.pairs()[0]).as_pass(),
-                "gain": outcome.gain(seed).as_mean(),
-                "seconds": outcome.seconds,
-            }
-            for number, outcome in by_seed.items()
-        },
-        "gain": _over_seeds(list(by_seed.values()), seed).as_mean(),
-    }
-
-
-def _over_seeds(outcomes: Sequence[Outcome], seed: int) -> Estimate:
-    """Mean gain over all tasks of all seeds: of these runs; how runs of other seeds would scatter, it does not say."""
-    differences: list[float] = []
-    for outcome in outcomes:
-        after, before = outcome.pairs()
-        differences += [late - early for late, early in zip(after, before, strict=True)]
-    return bootstrap_mean(differences, seed=seed)
-
-
-def _write_report(
-    run: RunDirectory, config: Controls, outcomes: Mapping[str, Mapping[int, Outcome]], teacher: Mapping[int, Any]
-) -> None:
-    report = Report("Reinforcement learning beside its controls")
-    rows: list[list[Any]] = []
-    for seed in config.seeds:
-        start = pass_rate(outcomes["rl"][seed].pairs()[1])
-        rows.append([f"{seed}", "cold start", _shown(start), "", ""])
-        for arm, by_seed in outcomes.items():
-            outcome = by_seed[seed]
-            after = pass_rate(outcome.pairs()[0])
-            rows.append(["", arm, _shown(after), _shown(outcome.gain(config.seed), "+"), f"{outcome.seconds:.0f}"])
-        low, high = teacher[seed]["ci95"]
-        rows.append(["", "teacher", f"{teacher[seed]['pass']:.3f} ({low:.3f} to {high:.3f})", "", ""])
-    report.text("Pass rates on held-out tasks at temperature 1, one episode each; gains are paired by task; 95 % intervals.")
-    report.section("Seeds", table(["seed", "arm", "pass rate", "gain over the cold start", "seconds"], rows))
-    means = [
-        [arm, _shown(_over_seeds(list(by_seed.values()), config.seed), "+")] for arm, by_seed in outcomes.items()
-    ]
-    report.section("All seeds", table(["arm", "mean gain"], means))
-    curves = {arm: learning_curve([run.path / f"seed-{seed}" / arm for seed in by_seed]) for arm, by_seed in outcomes.items()}
-    if drawn := {arm: points for arm, points in curves.items() if points}:
-        draw([_panel(drawn)], run.path / "curves.png")
-        report.section("While learning")
-        report.picture("curves.png", "pass rates of the rollouts by iteration, one curve for each arm, with intervals")
-    report.write(run.path / "report.md")
-
-
-def learning_curve(directories: Sequence[Path]) -> list[tuple[float, Estimate]]:
-    """(middle of some iterations, pass rate of their rollouts) over the runs of one arm; the interval is over groups.
-
-    Runs that rolled out nothing (more_sft) give no points.
-    """
-    groups: dict[int, dict[tuple[int, int, str], list[float]]] = {}
-    for number, directory in enumerate(directories):
-        if not (directory / "rollouts").is_dir():
-            continue
-        for row in read(directory / "rollouts", "train"):
-            episode = from_row(Trajectory, row)
-            if episode.reward is None or not episode.reward.valid:
-                continue
-            step = int(episode.id.split("/")[0])
-            point = groups.setdefault((step - 1) // _ITERATIONS_PER_POINT, {})
-            point.setdefault((number, step, episode.task_id), []).append(episode.reward.components["pass"])
-    return [
-        (
-            _middle([step for _, step, _ in by_group]),
-            bootstrap_mean([sum(values) / len(values) for values in by_group.values()], resamples=2_000),
-        )
-        for _, by_group in sorted(groups.items())
-    ]
-
-
-def _middle(steps: Sequence[int]) -> float:
-    return (min(steps) + max(steps)) / 2
-
-
-def _panel(curves: Mapping[str, Sequence[tuple[float, Estimate]]]) -> Panel:
-    drawn = [
-        Curve(
-            arm,
-            [(step, estimate.mean) for step, estimate in points],
-            band=[(estimate.low, estimate.high) for _, estimate in points],
-        )
-        for arm, points in curves.items()
-    ]
-    return Panel(f"Rollouts, means of {_ITERATIONS_PER_POINT} iterations over all seeds", "pass rate", drawn)
-
-
-def _shown(estimate: Estimate, sign: str = "") -> str:
-    return f"{estimate.mean:{sign}.3f} ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})"
 
 
 register("controls", Controls, run)

@@ -24,20 +24,11 @@ from trajectories.shard_files import ShardError
 
 __all__ = ["PAIR_SCHEMA", "JudgedRollouts"]
 
-_MESSAGES = pa.list_(pa.json_())
+_TRL = FORMATS["trl_preference"].typed
+assert _TRL is not None
 PAIR_SCHEMA = pa.schema(
-    {
-        "prompt": _MESSAGES,
-        "chosen": _MESSAGES,
-        "rejected": _MESSAGES,
-        "tools": pa.list_(pa.json_()),
-        "task_id": pa.string(),
-        "chosen_id": pa.string(),
-        "rejected_id": pa.string(),
-        "chosen_tokens": pa.int32(),
-        "rejected_tokens": pa.int32(),
-        "kind": pa.string(),
-    }
+    [field for field in _TRL if field.name != "shared_messages"]
+    + [pa.field("chosen_tokens", pa.int32()), pa.field("rejected_tokens", pa.int32()), pa.field("kind", pa.string())]
 )
 """TRL's conversational preference format, and why each pair is one."""
 

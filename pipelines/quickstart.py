@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pipelines.cluster import ray_session
 from pipelines.errors import UserError
 from pipelines.evaluate import Examination, by_world, examine_all, held_out_tasks, measure_rulers, pass_values, passes
+from pipelines.learning.checks import check_learning
 from pipelines.learning.loop import learn
 from pipelines.learning.settings import LearningSettings
 from pipelines.progress import Progress
@@ -23,7 +24,6 @@ from pipelines.run_directory import RunDirectory, require_same_settings
 from pipelines.schema import Command, register
 from pipelines.sft import cold_start
 from pipelines.statistics import paired_difference
-from pipelines.streams import check_stream
 from pipelines.structured import plain
 from pipelines.synthesis.crew import Player
 from pipelines.synthesize import Synthesize, make_dataset
@@ -201,9 +201,7 @@ def _shown(estimate: dict[str, Any], sign: str = "") -> str:
 
 def check(config: Quickstart) -> None:
     """The worlds are there, and the policy and the cold start if they are named."""
-    check_stream(config.tasks, "tasks")
-    for grade in config.learning.recipe.curriculum.grades:
-        check_stream(grade.of(config.tasks), "learning.recipe.curriculum")
+    check_learning(config.learning, config.tasks, config.rollouts)
     if config.tasks.domains != ("tool_use",):
         raise UserError("tasks.domains: the quickstart's teacher plays tasks of tool_use alone; orrery train takes the others")
     if config.examination.unseen_world is not None:

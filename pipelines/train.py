@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.cluster import ray_session
-from pipelines.errors import UserError
+from pipelines.learning.checks import check_learning
 from pipelines.learning.loop import learn
 from pipelines.learning.settings import LearningSettings
 from pipelines.progress import Progress
 from pipelines.rollouts import RolloutSettings, open_rollouts
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import Command, register
-from pipelines.streams import check_stream
 from rewards.composition import RewardConfig
 from rl.policy.presets import ModelDirectoryError
 from rl.policy.source import PolicyConfig, read_dialect
@@ -93,14 +92,7 @@ async def _train(config: Train, run: RunDirectory, progress: Progress) -> dict[s
 def check(config: Train) -> None:
     """Policy, worlds and data are there."""
     dialect, recipe = read_dialect(config.policy), config.learning.recipe
-    check_stream(config.tasks, "tasks")
-    for grade in recipe.curriculum.grades:
-        check_stream(grade.of(config.tasks), "learning.recipe.curriculum")
-    if config.learning.schedule.update == "keep" and config.rollouts.engine.enable_prefix_caching:
-        raise UserError(
-            "learning.schedule.update: keep leaves old caches behind that later requests would take unawares; set "
-            "rollouts.engine.enable_prefix_caching=false, or use wait or recompute"
-        )
+    check_learning(config.learning, config.tasks, config.rollouts)
     if recipe.ptx.path is not None:
         PTXData(recipe.ptx.path, dialect, config.seed, recipe.ptx.tokens)
 

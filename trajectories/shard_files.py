@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 __all__ = [
     "DiskFullError", "Layout", "Manifest", "Shard", "ShardError", "SplitLock", "read_batches", "replace_file",
-    "shard_of", "sync_directory", "verify_shard", "write_shard",
+    "shard_of", "sync_path", "verify_shard", "write_shard",
 ]  # fmt: skip
 
 _CURE = "remove it and the shards after it, then resume the run that wrote it: their rows are written again"
@@ -208,7 +208,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        sync_directory(path.parent)
+        sync_path(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -216,8 +216,8 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def sync_directory(path: Path) -> None:
-    """Makes renames in a folder survive a power cut."""
+def sync_path(path: Path) -> None:
+    """Brings a file to the disk, or the names in a folder: both then survive a power cut, and other machines see them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

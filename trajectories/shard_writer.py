@@ -24,7 +24,7 @@ from trajectories.shard_files import (
     read_batches,
     replace_file,
     shard_of,
-    sync_directory,
+    sync_path,
     verify_shard,
     write_shard,
 )
@@ -137,7 +137,7 @@ class ShardWriter:
         final = [layout.finished(index, len(sealed)) for index in range(len(sealed))]
         for source, target in zip(sealed, final, strict=True):
             source.replace(target)
-        sync_directory(layout.data)
+        sync_path(layout.data)
         columns, shards = tuple(self._schema.names), tuple(shard_of(path) for path in final)
         self._manifest = Manifest(layout.split, self.rows_written, self._rows_per_shard, columns, shards)
         replace_file(layout.manifest, self._manifest.to_text())
@@ -219,7 +219,7 @@ class ShardWriter:
             self._batches = pa.Table.from_batches(batches, self._schema).slice(0, tail).to_batches()
             if tail < counts[self._sealed]:
                 self._write_open_shard()
-        sync_directory(layout.writing)
+        sync_path(layout.writing)
 
     def _check_compatible(self, present: list[Path], counts: list[int]) -> None:
         for path, rows in zip(present, counts, strict=True):

@@ -21,7 +21,7 @@ from trajectories.shard_files import (
     ShardError,
     replace_file,
     shard_of,
-    sync_directory,
+    sync_path,
     verify_shard,
     write_shard,
 )
@@ -69,7 +69,7 @@ class Output(Layout):
         final = [self.finished(index, len(sources)) for index in range(len(sources))]
         for source, target in zip(sources, final, strict=True):
             source.replace(target)
-        sync_directory(self.data)
+        sync_path(self.data)
         shards = tuple(_shard(path) for path in final)
         made = Manifest(self.split, sum(shard.rows for shard in shards), rows_per_shard, tuple(columns), shards)
         replace_file(self.manifest, made.to_text())

@@ -6,7 +6,7 @@ from typing import Literal
 from pipelines.learning.recipe import RecipeSettings
 from pipelines.learning.schedule import ScheduleSettings
 from rl.rollout.error_budget import ErrorBudget
-from rl.training.trainer import TrainerConfig
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_group import Placement
 from rl.training.weight_sync import WeightSyncConfig
 

@@ -67,14 +67,13 @@ class Tally:
         pass_rate: float,
         budget: ErrorBudget,
     ) -> None:
-        tokens = int(figures["policy_tokens"])
         self.step = step
         self.version = int(figures["version"])
         self.faults = dict(budget.causes)
         self.rollouts += len(trajectories)
-        self.tokens += tokens
+        self.tokens += sum(trajectory.num_policy_tokens for trajectory in trajectories)
         self.max_logprob_difference = max(self.max_logprob_difference, figures["log_prob_difference_max"])
-        compared = tokens - int(figures.get("older_tokens", 0))
+        compared = int(figures["policy_tokens"] - figures["older_tokens"])
         self.compared_tokens += compared
         self.sum_logprob_difference += figures["log_prob_difference_mean"] * compared
         training = figures.get("training_log_prob_difference_max", 0.0)

@@ -16,32 +16,10 @@ from trajectories.trajectory import Sampling, Trajectory
 if TYPE_CHECKING:
     from rl.policy.dialects import Dialect
 
-__all__ = ["Progress", "rollout_batch", "rollout_group"]
+__all__ = ["Progress", "rollout_batch"]
 
 Progress = Callable[[int, int, Trajectory], None]
 """Called with (episodes done, episodes in all, the one that just ended); never for one that is unfinished."""
-
-
-async def rollout_group(
-    task: Task,
-    k: int,
-    seed: int,
-    engine: Engine,
-    pool: Episodes,
-    dialect: "Dialect",
-    sampling: Sampling,
-    limits: RolloutLimits,
-    *,
-    prefix: str = "",
-    for_training: bool = True,
-    earlier: Sequence[Trajectory] = (),
-    waiting: WaitingSlots | None = None,
-) -> list[Trajectory]:
-    """`k` rollouts of one task, in the order of their index."""
-    return await rollout_batch(
-        [task], k, seed, engine, pool, dialect, sampling, limits,
-        in_flight=k, prefix=prefix, for_training=for_training, earlier=earlier, waiting=waiting,
-    )  # fmt: skip
 
 
 async def rollout_batch(

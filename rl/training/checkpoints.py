@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 from rl.policy.disk import full_disk_is_an_os_error
 from rl.policy.presets import save
 from rl.training.lora import has_adapters, load_lora_state_
+from trajectories.shard_files import sync_path
 
 __all__ = ["CheckpointError", "TrainerState", "read", "write"]
 
@@ -84,13 +85,13 @@ def write(
             about = {"format": FORMAT, "architecture": _architecture(model), "counters": dict(state.counters)}
             (partial / "trainer.json").write_text(json.dumps(about, indent=1) + "\n")
             for path in partial.iterdir():
-                _flush(path)
-            _flush(partial)
+                sync_path(path)
+            sync_path(partial)
             _replace(partial, final)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    _flush(final.parent)
+    sync_path(final.parent)
 
 
 def read(directory: str | os.PathLike[str], model: PreTrainedModel, optimizer: HasGroups) -> TrainerState:
@@ -189,11 +190,3 @@ def _replace(partial: Path, final: Path) -> None:
         shutil.rmtree(aside)
     else:
         partial.rename(final)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,9 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
-__all__ = ["ScheduleConfig", "Shape", "build_scheduler", "decayed"]
+__all__ = ["ScheduleConfig", "Shape", "decayed"]
 
 Shape = Literal["linear", "exponential"]
 NAMES = ("constant", "linear")
@@ -51,11 +49,6 @@ class ScheduleConfig:
             return 1.0
         left = max(0.0, 1 - (done - self.warmup) / (self.total - self.warmup))
         return self.final + (1 - self.final) * left
-
-
-def build_scheduler(optimizer: torch.optim.Optimizer, config: ScheduleConfig) -> torch.optim.lr_scheduler.LambdaLR:
-    """A scheduler that counts optimizer steps; call `step()` once after each."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, config.factor)
 
 
 def decayed(first: float, last: float, way: float, shape: Shape = "linear") -> float:

@@ -6,9 +6,8 @@ the trainer's own in float32 (law 5). The weights change in `train_batch` and in
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,21 +15,17 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rl.training import checkpoints
-from rl.training.deepspeed_settings import SUPPORTED, is_supported
 from rl.training.forward import Difference, log_probs, score
 from rl.training.lora import lora_state
-from rl.training.model import ModelSettings, prepare_model
-from rl.training.muonclip import OptimizerConfig
-from rl.training.objectives import CorrectionConfig, check_settings, corrected, effective_sample_share, get_objective
+from rl.training.model import prepare_model
+from rl.training.objectives import corrected, effective_sample_share, get_objective
 from rl.training.optimization import Optimization, whole_weights
 from rl.training.packing import TokenRow, pack
 from rl.training.reference import build_reference
 from rl.training.replay import replayed, routed
 from rl.training.router import RouterLoad, load_metrics, update_router_bias_
-from rl.training.schedules import ScheduleConfig
 from rl.training.trainer_batch import (
     MicroBatch,
-    MiniBatches,
     PTXBatch,
     Rollouts,
     micro_batches,
@@ -38,71 +33,10 @@ from rl.training.trainer_batch import (
     ptx_batches,
     scoring_batches,
 )
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_process import Ranks, join
 
-__all__ = ["Trainer", "TrainerConfig"]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerConfig:
-    objective: str = "k2"
-    """Name of an objective of `rl.training.objectives`."""
-    objective_settings: Mapping[str, Any] = field(default_factory=dict)
-    """Its keyword settings, e.g. ``tau`` for k2."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(name="constant"))
-    """Factor on both learning rates; counts optimizer steps unless `train_batch` is told another progress."""
-    correction: CorrectionConfig = field(default_factory=CorrectionConfig)
-    """Importance weights between the policy that sampled and the trainer's at pi_old; none unless asked for."""
-    ptx_weight: float = 0.0
-    """Of the cross-entropy on demonstrations that `train_batch` is given, in nats per token, beside the objective's loss."""
-    gradient_steps: int = 2
-    """Optimizer steps per batch of rollouts."""
-    mini_batches: MiniBatches = "split"
-    """"split": each step takes its own part of the groups; "whole": each step takes all of them."""
-    skip_zero_advantage: bool = False
-    """Leave groups whose advantages are all zero out of the steps (a variant); they are scored and compared all the
-    same."""
-    max_grad_norm: float = 1.0
-    """Gradients are scaled down to this global norm; 0 never clips."""
-    tokens_per_micro_batch: int = 4096
-    """Positions per forward pass of one rank; a longer sequence gets a pass of its own."""
-    autocast: Literal["float32", "bfloat16"] = "float32"
-    """Matrix products of the training passes. The log-probabilities at pi_old are float32 always."""
-    model: ModelSettings = field(default_factory=ModelSettings)
-    """How the model computes."""
-    max_log_prob_difference: float = 1e-3
-    """Largest |engine - trainer| over the rollout tokens of a batch, nats."""
-    mean_log_prob_difference: float = 1e-5
-    """Largest mean of it, nats."""
-    deepspeed: Mapping[str, Any] = field(default_factory=dict)
-    """DeepSpeed's own settings, passed through: ZeRO stages and their sizes. What would change the update is refused."""
-
-    def __post_init__(self) -> None:
-        objective = get_objective(self.objective)
-        try:
-            check_settings(objective, self.objective_settings)
-        except ValueError as error:
-            raise ValueError(f"trainer.objective_settings: {error}") from error
-        checks = {
-            "ptx_weight": (self.ptx_weight >= 0, "at least 0"),
-            "gradient_steps": (self.gradient_steps >= 1, "at least 1"),
-            "mini_batches": (self.mini_batches in ("split", "whole"), '"split" or "whole"'),
-            "max_grad_norm": (self.max_grad_norm >= 0, "at least 0"),
-            "tokens_per_micro_batch": (self.tokens_per_micro_batch >= 1, "at least 1"),
-            "autocast": (self.autocast in ("float32", "bfloat16"), '"float32" or "bfloat16"'),
-            "max_log_prob_difference": (self.max_log_prob_difference > 0, "above 0"),
-            "mean_log_prob_difference": (self.mean_log_prob_difference > 0, "above 0"),
-            "deepspeed": (is_supported(self.deepspeed), SUPPORTED),
-        }
-        for key, (good, wanted) in checks.items():
-            if not good:
-                raise ValueError(f"trainer.{key} must be {wanted}, not {getattr(self, key)!r}")
-        if self.model.lora is not None and self.optimizer.qk_clip_threshold is not None:
-            raise ValueError(
-                f"trainer.optimizer.qk_clip_threshold must be null with trainer.model.lora, not "
-                f"{self.optimizer.qk_clip_threshold}: QK-Clip would change the frozen base"
-            )
+__all__ = ["Trainer"]
 
 
 class Trainer:

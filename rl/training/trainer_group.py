@@ -17,10 +17,11 @@ import ray
 from rl.rollout.proof import Probe, build_probe
 from rl.training.optimization import whole_weights
 from rl.training.packing import TokenRow
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_process import Ranks, leave
-from rl.training.weight_sync import Export, WeightExporter, WeightSyncConfig
+from rl.training.weight_sync import Export, Exporter, WeightSyncConfig, weight_exporter
 from rl.training.zero import are_partitioned, number_of_elements
 
 __all__ = ["Placement", "TrainerActor", "TrainerGroup"]
@@ -57,7 +58,7 @@ class TrainerActor:
 
     def __init__(self) -> None:
         self._trainer: Trainer | None = None
-        self._exporter: WeightExporter | None = None
+        self._exporter: Exporter | None = None
         self._weight_sync = WeightSyncConfig()
 
     def meeting_point(self) -> str:
@@ -83,7 +84,7 @@ class TrainerActor:
             if self.trainer.ranks.rank > 0:
                 return None
             if self._exporter is None:
-                self._exporter = WeightExporter(self._weight_sync)
+                self._exporter = weight_exporter(self._weight_sync)
             return self._exporter.export(self.trainer.model, self.trainer.version)
 
     def probe(self, seed: int) -> Probe | None:

@@ -11,7 +11,7 @@ from rl.rollout.engine import WeightSyncError
 from rl.rollout.engine_config import EngineConfig
 from rl.rollout.proof import build_probe, prove
 from rl.rollout.vllm_engine import VLLMEngine
-from rl.training.weight_sync import WeightExporter, WeightSyncConfig
+from rl.training.weight_sync import WeightSyncConfig, weight_exporter
 from rl.training.weight_sync.device import CheckpointSource
 from tests.integration.conftest import VOCABULARY
 
@@ -40,7 +40,7 @@ async def test_updates_between_gpus_are_proven(tmp_path, backend, device):
     save(model, None, tmp_path / "policy")
     model = model.to(f"cuda:{device}")
     engine = VLLMEngine(EngineConfig(model=str(tmp_path / "policy"), max_model_len=256, kv_cache_gb=0.25))
-    exporter = WeightExporter(WeightSyncConfig(backend=backend))
+    exporter = weight_exporter(WeightSyncConfig(backend=backend))
     try:
         await engine.start()
         for version in (1, 2):

@@ -17,8 +17,9 @@ from rl.policy.presets import save
 from rl.policy.weights import disk_state, read_weights, tensor_digest
 from rl.training.muonclip import OptimizerConfig
 from rl.training.objectives import OBJECTIVES
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_group import Placement, TrainerGroup
 from rl.training.trainer_process import Ranks
 from rl.training.weight_sync import WeightSyncConfig

@@ -38,8 +38,9 @@ from rl.rollout.proof import build_probe
 from rl.rollout.scripted_engine import Respond, ScriptedEngine
 from rl.training.muonclip import OptimizerConfig
 from rl.training.packing import TokenRow
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts as Batch
+from rl.training.trainer_config import TrainerConfig
 from simulators import worlds
 from simulators.tasks.compose import compose
 from tests.rl.rollout.episodes import LocalEpisodes, oracle_dialogue

@@ -13,7 +13,7 @@ from rewards.composition import RewardConfig
 from rewards.judge import JudgeConfig
 from rl.training.muonclip import OptimizerConfig
 from rl.training.objectives import OBJECTIVES
-from rl.training.trainer import TrainerConfig
+from rl.training.trainer_config import TrainerConfig
 from services.chat import price_table
 from simulators.tasks.compose import FAMILIES
 from simulators.tasks.stream import TaskStream

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import composition
-from pipelines.controls import ARMS, Controls, Outcome, _over_seeds, _overrides, _summary, _typed, _write_report, learning_curve
+from pipelines.controls import ARMS, Controls, _overrides, _typed
+from pipelines.controls_report import Outcome, gain_over_seeds, learning_curve, summary_of, write_report
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import load
 from pipelines.structured import build, plain
@@ -39,8 +40,8 @@ def test_a_task_that_one_side_lacks_is_an_error_and_no_zero():
 
 def test_the_mean_over_seeds_weighs_tasks():
     both = [outcome([1, 1, 1, 1], [0, 0, 1, 1]), outcome([1, 0], [0, 1])]
-    assert _over_seeds(both, 0).mean == pytest.approx(2 / 6)
-    found = _summary({4: both[0], 9: both[1]}, 0)
+    assert gain_over_seeds(both, 0).mean == pytest.approx(2 / 6)
+    found = summary_of({4: both[0], 9: both[1]}, 0)
     assert list(found["seeds"]) == ["4", "9"] and found["seeds"]["4"]["gain"]["mean"] == 0.5
     assert found["gain"]["mean"] == pytest.approx(2 / 6)
 
@@ -56,13 +57,12 @@ def test_the_settings_of_a_run_survive_the_way_through_a_command_line():
 
 
 def test_the_report_shows_every_arm_of_every_seed(tmp_path: Path):
-    config = Controls(seeds=(5,), arms=("shuffled",))
     outcomes = {arm: {5: outcome([1.0, 0.0] * 20, [0.0, 0.0] * 20)} for arm in ("rl", "shuffled")}
     with RunDirectory.open("controls", {}, out=tmp_path / "run") as run:
-        _write_report(run, config, outcomes, {5: {"pass": 0.65, "ci95": [0.6, 0.7]}})
+        write_report(run, 0, outcomes, {5: {"pass": 0.65, "ci95": [0.6, 0.7]}})
     report = (tmp_path / "run/report.md").read_text()
     assert report.count("| shuffled |") == 2 and "+0.500 (" in report and "0.650 (0.600 to 0.700)" in report
-    json.dumps(_summary(outcomes["rl"], 0))
+    json.dumps(summary_of(outcomes["rl"], 0))
 
 
 def test_a_learning_curve_weighs_groups_alike_and_leaves_faults_out(tmp_path: Path):

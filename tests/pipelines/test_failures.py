@@ -15,7 +15,7 @@ from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
 from rl.training.advantages import group_advantages
 from rl.training.packing import TokenRow
 from rl.training.trainer_batch import Rollouts, micro_batches, mini_batches
-from tests.rl.training.gradients import learnt
+from tests.rl.training.gradients import assert_learnt_alike, learnt
 from tests.rl.training.trainer_cases import nano, rollouts
 from trajectories.outcomes import Outcome
 from trajectories.rewards import Reward
@@ -63,16 +63,7 @@ def test_the_trainer_learns_what_it_would_have_learnt_from_the_healthy_episodes_
     values = torch.tensor([verdicts[number].value for number in kept]).double()  # type: ignore[union-attr]
     everybody, groups = torch.ones(len(kept), dtype=torch.bool), sampled.group_ids[kept]
     alone = Rollouts([sampled.rows[n] for n in kept], group_advantages(values, everybody, groups), everybody, groups)
-    gradients, weights, metrics = learnt(mine, monkeypatch)
-    expected, same, reference = learnt(alone, monkeypatch)
-    assert len(gradients) == len(expected) == 2
-    for step, of_healthy in zip(gradients, expected, strict=True):
-        assert max(float(gradient.abs().max()) for gradient in of_healthy.values()) > 1e-4
-        for name, gradient in step.items():
-            torch.testing.assert_close(gradient, of_healthy[name], atol=1e-6, rtol=1e-4, msg=name)
-    for name, tensor in weights.items():
-        torch.testing.assert_close(tensor, same[name], atol=2e-5, rtol=0, msg=name)
-    assert metrics["loss"] == pytest.approx(reference["loss"], rel=1e-4, abs=1e-7)
+    assert_learnt_alike(learnt(mine, monkeypatch), learnt(alone, monkeypatch), steps=2)
 
 
 causes = st.text(min_size=1).map(Reward.invalid) | st.just(None)

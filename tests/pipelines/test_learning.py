@@ -18,8 +18,8 @@ from rl.rollout.proof import Proof
 from rl.training.model import ModelSettings
 from rl.training.schedules import ScheduleConfig
 from rl.training.synchronise import Synchronisation
-from rl.training.trainer import TrainerConfig
 from rl.training.trainer_batch import mini_batches
+from rl.training.trainer_config import TrainerConfig
 from simulators.tasks.stream import TaskStream
 from trajectories.messages import Message
 from trajectories.outcomes import Outcome

@@ -211,6 +211,7 @@ def figures(step: int) -> dict[str, float]:
     return {
         "version": float(step),
         "policy_tokens": 10.0 * step,
+        "older_tokens": float(step),
         "log_prob_difference_max": 1e-4 / step,
         "log_prob_difference_mean": 1e-7 * step,
         "training_log_prob_difference_max": 1e-2 * step,
@@ -238,10 +239,10 @@ def test_totals_of_a_continued_run_are_those_of_an_undisturbed_one(done, lost):
 
 def test_the_summary_holds_the_issues_figures_and_weighs_differences_by_tokens():
     summary = advance(Tally(), range(1, 4)).summary()
-    assert (summary["steps"], summary["rollouts"], summary["tokens"]) == (3, 3 * ROWS, 60)
+    assert (summary["steps"], summary["rollouts"], summary["tokens"]) == (3, 3 * ROWS, 3 * ROWS)
     assert summary["weight_syncs"] == 3 and summary["sync_seconds"] == 0.75
     assert summary["max_logprob_difference"] == 1e-4
-    assert summary["mean_logprob_difference"] == pytest.approx((10 * 1 + 20 * 2 + 30 * 3) * 1e-7 / 60)
+    assert summary["mean_logprob_difference"] == pytest.approx((9 * 1 + 18 * 2 + 27 * 3) * 1e-7 / 54)
     assert summary["training_max_logprob_difference"] == pytest.approx(3e-2)
     assert (summary["first_pass_rate"], summary["last_pass_rate"]) == (0.1, 0.3)
     assert summary["min_probe_coverage"] == pytest.approx(0.97)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rl.rollout.scheduling.groups import Group
+from trajectories.shard_files import replace_file
 from trajectories.trajectory import Trajectory
 
 __all__ = ["Commit", "CommitLog", "Place"]
@@ -97,12 +98,7 @@ class CommitLog:
         """Takes back all but the first `count` iterations, and what a kill left behind them."""
         del self.commits[count:]
         if self._path.exists():
-            temporary = self._path.with_suffix(".partial")
-            with temporary.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(asdict(commit)) + "\n" for commit in self.commits)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+            replace_file(self._path, "".join(json.dumps(asdict(commit)) + "\n" for commit in self.commits))
 
 
 def digest_of(trajectories: Iterable[Trajectory]) -> str:

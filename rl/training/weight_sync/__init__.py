@@ -6,33 +6,24 @@ vLLM's NCCL and IPC engines). Either way the engine digests what it received and
 """
 
 import torch
-from torch import nn
 
 from rl.training.weight_sync.config import WeightSyncConfig
 from rl.training.weight_sync.export import Export, Exporter
 from rl.training.weight_sync.files import FileExporter
 
-__all__ = ["Export", "Exporter", "FileExporter", "WeightExporter", "WeightSyncConfig"]
+__all__ = ["Export", "Exporter", "FileExporter", "WeightSyncConfig", "weight_exporter"]
 
 
-class WeightExporter:
-    """The `Exporter` of ``config.backend``."""
+def weight_exporter(config: WeightSyncConfig) -> Exporter:
+    """The exporter of ``config.backend``.
 
-    def __init__(self, config: WeightSyncConfig | None = None) -> None:
-        config = config or WeightSyncConfig()
-        self._exporter: Exporter
-        if config.backend in ("nccl", "ipc"):
-            if not torch.cuda.is_available():
-                raise ValueError(f"weight_sync.backend={config.backend} needs a GPU; set it to memory or disk")
-            from rl.training.weight_sync.device import DeviceExporter  # imports vLLM, which takes seconds
+    Raises:
+        ValueError: a backend for GPUs, and no GPU here.
+    """
+    if config.backend not in ("nccl", "ipc"):
+        return FileExporter(config)
+    if not torch.cuda.is_available():
+        raise ValueError(f"weight_sync.backend={config.backend} needs a GPU; set it to memory or disk")
+    from rl.training.weight_sync.device import DeviceExporter  # imports vLLM, which takes seconds
 
-            self._exporter = DeviceExporter(config)
-        else:
-            self._exporter = FileExporter(config)
-
-    def export(self, model: nn.Module, version: int) -> Export:
-        """See `Exporter.export`."""
-        return self._exporter.export(model, version)
-
-    def close(self) -> None:
-        self._exporter.close()
+    return DeviceExporter(config)

@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
 from torch import Tensor, nn
 
 from rl.policy.weights import block_of, checkpoint_state, combined_digest, digests, weight_blocks, write_weights
 from rl.rollout.engine import WeightUpdate
 from rl.training.weight_sync.config import WeightSyncConfig
 from rl.training.weight_sync.export import Export
+from trajectories.shard_files import sync_path
 
 __all__ = ["FileExporter"]
 
@@ -58,11 +60,11 @@ class FileExporter:
                 tensors = {name: tensor for name, tensor in tensors.items() if block_of(name) in changed}
             if tensors or not number:  # a directory without a file would be one that was lost
                 file = write_weights(tensors, path, f"model-{number:05d}.safetensors")
-                if self.config.backend == "disk":
-                    _to_disk(file)
+                if self.config.backend == "disk":  # another machine must not hear of it before the bytes are there
+                    sync_path(file)
             size += sum(tensor.nbytes for tensor in tensors.values())
         if self.config.backend == "disk":
-            _to_disk(path)
+            sync_path(path)
         self._sent, self._version = parts, version
         update = WeightUpdate(version, str(path), combined_digest(parts), base)
         return Export(update, size, time.perf_counter() - started)
@@ -94,28 +96,9 @@ def _filled(blocks: Sequence[Block], bucket_mb: float | None) -> Iterator[list[B
     yield bucket
 
 
-def _to_disk(path: Path) -> None:
-    """Another machine must not see the announcement before the bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _remove_abandoned(place: Path, prefix: str) -> None:
     """Removes the directories of trainers that are gone; a process id that is in use again keeps its directory."""
     for path in place.glob(f"{prefix}*-*"):
         pid = path.name.removeprefix(prefix).partition("-")[0]
-        if pid.isdecimal() and not _alive(int(pid)):
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True

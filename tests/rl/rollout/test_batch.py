@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rl.rollout.batch import rollout_batch, rollout_group
+from rl.rollout.batch import rollout_batch
 from rl.rollout.engine import WeightSyncError
 from rl.rollout.scripted_engine import ScriptedEngine
 from rl.rollout.unfinished import WaitingSlots
@@ -71,10 +71,10 @@ async def test_progress_counts_every_episode_once():
     assert sorted(name for *_, name in seen) == sorted(item.id for item in trajectories)
 
 
-async def test_a_group_is_a_batch_of_one_task():
+async def test_rollouts_of_a_task_are_named_by_prefix_task_and_index():
     task = some_tasks()[1]
-    group = await rollout_group(
-        task, 3, 7, oracle_engine([task], kimi()), LocalEpisodes(), kimi(), Sampling(), LIMITS, prefix="step-1/"
+    group = await rollout_batch(
+        [task], 3, 7, oracle_engine([task], kimi()), LocalEpisodes(), kimi(), Sampling(), LIMITS, prefix="step-1/"
     )
     assert [item.id for item in group] == [f"step-1/{task.id}/{index}" for index in range(3)]
 

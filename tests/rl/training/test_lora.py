@@ -18,7 +18,8 @@ from rl.training.lora import (
 )
 from rl.training.model import ModelSettings
 from rl.training.muonclip import OptimizerConfig, build_optimizer
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
+from rl.training.trainer_config import TrainerConfig
 from tests.rl.training.moe_cases import MODELS, batch, gradients, prepared
 from tests.rl.training.trainer_cases import nano, rollouts, tokenizer
 

@@ -12,7 +12,8 @@ from rl.training.packing import TokenRow, pack
 from rl.training.replay import recorded
 from rl.training.router import BIAS, RouterLoad, load_metrics, update_router_bias_
 from rl.training.routing import float32_routers, moe_blocks
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
+from rl.training.trainer_config import TrainerConfig
 from tests.rl.training.moe_cases import MODELS, batch, prepared
 
 LAYER = "model.layers.1.mlp"

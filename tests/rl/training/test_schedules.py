@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.training.schedules import ScheduleConfig, build_scheduler
+from rl.training.schedules import ScheduleConfig
 
 
 def test_linear_decay_goes_from_one_to_the_final_factor_and_stays():
@@ -25,19 +24,6 @@ def test_factor_is_a_share_of_the_rate(name, warmup, extra, final, done):
     schedule = ScheduleConfig(name=name, warmup=warmup, total=warmup + extra, final=final)
     assert 0 <= schedule.factor(done) <= 1
     assert name == "linear" or done < warmup or schedule.factor(done) == 1
-
-
-def test_scheduler_keeps_the_proportion_of_the_groups():
-    groups = [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": lr} for lr in (1.0, 0.1)]
-    optimizer = torch.optim.SGD(groups)
-    scheduler = build_scheduler(optimizer, ScheduleConfig(total=4))
-    seen = []
-    for _ in range(5):
-        seen.append([group["lr"] for group in optimizer.param_groups])
-        optimizer.step()
-        scheduler.step()
-    assert [rates[0] for rates in seen] == [1.0, 0.75, 0.5, 0.25, 0.0]
-    assert all(small == pytest.approx(0.1 * large) for large, small in seen)
 
 
 @pytest.mark.parametrize(

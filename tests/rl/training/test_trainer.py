@@ -9,8 +9,9 @@ from rl.training.forward import LogProbabilityError
 from rl.training.muonclip import OptimizerConfig, build_optimizer
 from rl.training.packing import collate
 from rl.training.schedules import ScheduleConfig
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts, micro_batches, mini_batches
+from rl.training.trainer_config import TrainerConfig
 from tests.rl.training.trainer_cases import OPTIMIZER, VOCABULARY, nano, rollouts
 
 

@@ -9,8 +9,10 @@ import torch
 from rl.training.forward import LogProbabilityError
 from rl.training.objectives import CorrectionConfig
 from rl.training.packing import TokenRow
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts, ptx_batches
+from rl.training.trainer_config import TrainerConfig
+from tests.rl.training.gradients import learnt
 from tests.rl.training.trainer_cases import OPTIMIZER, VOCABULARY, nano, rollouts
 
 
@@ -39,25 +41,16 @@ def cross_entropy(model, rows: list[TokenRow]) -> torch.Tensor:
     return total / sum(row.policy_tokens for row in rows)
 
 
-def test_demonstrations_add_their_cross_entropy_to_the_gradient(batch):
+def test_demonstrations_add_their_cross_entropy_to_the_gradient(batch, monkeypatch):
     rows, weight = demonstrations(), 0.7
-    alone = trainer(gradient_steps=1, max_grad_norm=0.0, objective="reinforce")
-    mixed = trainer(gradient_steps=1, max_grad_norm=0.0, objective="reinforce", ptx_weight=weight)
-    gradients = {}
-    for name, one, given in (("alone", alone, []), ("mixed", mixed, rows)):
-        keep = one.optimization.step
-        one.optimization.step = lambda factor, norm, one=one, name=name, keep=keep: (
-            gradients.update({name: {key: value.grad.clone() for key, value in one.model.named_parameters()}}),
-            keep(factor, norm),
-        )[1]
-        figures = one.train_batch(batch, demonstrations=given)
+    [alone], *_ = learnt(batch, monkeypatch, gradient_steps=1, objective="reinforce")
+    [mixed], _, figures = learnt(batch, monkeypatch, rows, gradient_steps=1, objective="reinforce", ptx_weight=weight)
     model = nano()
     loss = cross_entropy(model, rows)
     loss.backward()
     assert figures["ptx_loss"] == pytest.approx(float(loss.detach()), abs=1e-5)
     for name, parameter in model.named_parameters():
-        expected = gradients["alone"][name] + weight * parameter.grad
-        torch.testing.assert_close(gradients["mixed"][name], expected, atol=1e-5, rtol=0, msg=name)
+        torch.testing.assert_close(mixed[name], alone[name] + weight * parameter.grad, atol=1e-5, rtol=0, msg=name)
 
 
 def test_demonstrations_are_split_without_a_trace(batch):

@@ -13,8 +13,9 @@ from rl.training.model import ModelSettings
 from rl.training.muonclip import OptimizerConfig
 from rl.training.replay import recorded
 from rl.training.routing import moe_blocks
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
 from rl.training.trainer_batch import Rollouts
+from rl.training.trainer_config import TrainerConfig
 from tests.rl.training.trainer_cases import OPTIMIZER, nano, rollouts
 
 ADAPTERS = OptimizerConfig(adam_lr=1e-2, qk_clip_threshold=None)

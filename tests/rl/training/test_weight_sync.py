@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from rl.policy.weights import WeightsFileError, block_of, disk_state, tensor_digest
 from rl.rollout.worker_extension import WorkerExtension
-from rl.training.weight_sync import FileExporter, WeightExporter, WeightSyncConfig, files
+from rl.training.weight_sync import FileExporter, WeightSyncConfig, files, weight_exporter
 from tests.rl.policy.test_disk import files_of_at_most
 from tests.rl.training.trainer_cases import nano
 
@@ -200,7 +200,7 @@ def test_settings_that_do_not_fit_are_refused(given, message):
 @pytest.mark.parametrize("backend", ["nccl", "ipc"])
 def test_a_way_between_gpus_needs_one(backend):
     with pytest.raises(ValueError, match=f"weight_sync.backend={backend} needs a GPU; set it to memory or disk"):
-        WeightExporter(WeightSyncConfig(backend=backend))
+        weight_exporter(WeightSyncConfig(backend=backend))
 
 
 def test_only_directories_of_dead_trainers_of_this_machine_are_removed(tmp_path, monkeypatch):

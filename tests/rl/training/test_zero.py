@@ -11,7 +11,8 @@ from rl.training.deepspeed_settings import is_supported, is_supported_by_sft
 from rl.training.forward import LogProbabilityError
 from rl.training.muonclip import OptimizerConfig
 from rl.training.optimization import Optimization, whole_weights
-from rl.training.trainer import Trainer, TrainerConfig
+from rl.training.trainer import Trainer
+from rl.training.trainer_config import TrainerConfig
 from rl.training.trainer_process import Ranks, join
 from tests.rl.training.trainer_cases import OPTIMIZER, VOCABULARY, nano, rollouts
 
