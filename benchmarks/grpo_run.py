@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from benchmarks.digits import Question, Step, right
-from rl.rollout.engine import Completion
+from rl.rollout.engine import Completion, Engine
 from rl.rollout.engine_config import EngineConfig
 from rl.rollout.remote_engine import RemoteVLLMEngine
+from rl.rollout.replicated_engine import ReplicatedEngine
 from rl.training.advantages import group_advantages
 from rl.training.muonclip import OptimizerConfig
 from rl.training.packing import TokenRow
@@ -34,6 +35,7 @@ async def train_with_engine(
     group_size: int,
     rate: float,
     config: EngineConfig,
+    replicas: int,
     placement: Placement,
     seed: int,
 ) -> list[Step]:
@@ -41,8 +43,10 @@ async def train_with_engine(
 
     Args:
         rate: learning rate of AdamW.
+        replicas: engines of this configuration.
     """
-    engine = RemoteVLLMEngine(config)
+    engines = [RemoteVLLMEngine(config) for _ in range(replicas)]
+    engine = ReplicatedEngine(engines)
     settings = TrainerConfig(
         objective="grpo",
         objective_settings={"low": 0.2, "high": 0.2, "beta": 0.0},
@@ -53,7 +57,7 @@ async def train_with_engine(
     try:
         trainer = await TrainerGroup.start(settings, model, placement)
         try:
-            await engine.start()
+            await asyncio.gather(*(one.start() for one in engines))
             await prove_engine(engine, trainer, derive_seed(seed, "probe", 0))
             steps = []
             for number, asked in enumerate(batches, start=1):
@@ -74,7 +78,7 @@ async def train_with_engine(
         await engine.close()
 
 
-async def _answer(engine: RemoteVLLMEngine, question: Question, step: int, row: int, seed: int) -> Completion:
+async def _answer(engine: Engine, question: Question, step: int, row: int, seed: int) -> Completion:
     return await engine.generate(
         question.prompt,
         Sampling(seed=derive_seed(seed, "sampling", step, row)),

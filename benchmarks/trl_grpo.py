@@ -55,12 +55,16 @@ class TRLBenchmark:
     trl_experts: str = "grouped_mm"
     """Expert layers in TRL's runs: transformers' name of the implementation."""
     engine: EngineConfig = field(
-        default_factory=lambda: EngineConfig(model="", max_model_len=128, max_num_seqs=256, kv_cache_gb=0.5)
+        default_factory=lambda: EngineConfig(model="", max_model_len=128, max_num_seqs=128, kv_cache_gb=0.25, threads=1)
     )
     """Of our runs; the model is the warm policy."""
+    replicas: int = 2
+    """Engines of our runs."""
+    ranks: int = 2
+    """Of our trainer; each has its share of the threads."""
 
     def __post_init__(self) -> None:
-        for key in ("prompts", "length", "warm_up_steps", "trl_micro_batch"):
+        for key in ("prompts", "length", "warm_up_steps", "trl_micro_batch", "replicas", "ranks"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: must be at least 1, not {getattr(self, key)}")
         if self.group_size < 2:
@@ -76,10 +80,10 @@ class TRLBenchmark:
             )
 
     def quick(self) -> "TRLBenchmark":
-        engine = replace(self.engine, max_num_seqs=8, kv_cache_gb=0.25, spin=False)
+        engine = replace(self.engine, max_num_seqs=8)
         return replace(
             self, prompts=2, group_size=4, length=4, steps=2, untimed=1, warm_up_steps=1, trl_micro_batch=8, trl_own_steps=0,
-            engine=engine,
+            engine=engine, replicas=1, ranks=1,
         )  # fmt: skip
 
 
@@ -94,15 +98,16 @@ def measure(
     """Seconds of a step, and rewards, of both sides; needs a running Ray.
 
     Args:
-        threads: compute threads of trainers, on both sides; None takes every core.
+        threads: compute threads of a side's trainer; None takes every core.
     """
     tokenizer = load(model)[1]
     if not reads_digit_by_digit(tokenizer):
         note("left out: this policy does not read digit by digit")
         return []
     runs: dict[str, list[list[Step]]] = {"ours": [], "trl": [], "trl_own": []}
-    placement = Placement(threads=threads)
-    apart = {"OMP_NUM_THREADS": str(placement.threads_per_rank), "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
+    cores = Placement(threads=threads).threads_per_rank
+    placement = Placement(ranks=settings.ranks, threads=max(1, cores // settings.ranks))
+    apart = {"OMP_NUM_THREADS": str(cores), "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
     options: dict[str, Any] = {"num_cpus": 1, "max_calls": 1, "max_retries": 0, "runtime_env": {"env_vars": apart}}
     with tempfile.TemporaryDirectory(prefix="orrery-bench-") as start:
         note("warming up")
@@ -122,7 +127,9 @@ def measure(
                     runs[side].append(ray.get(learner))
             note(f"ours, run {repeat + 1}")
             engine = replace(settings.engine, model=start)
-            ours = train_with_engine(start, batches, settings.group_size, settings.learning_rate, engine, placement, of_repeat)
+            ours = train_with_engine(
+                start, batches, settings.group_size, settings.learning_rate, engine, settings.replicas, placement, of_repeat
+            )
             runs["ours"].append(asyncio.run(ours))
     return _figures(settings, **runs)
 

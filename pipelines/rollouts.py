@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pipelines.errors import UserError
 from pipelines.progress import Phase, Progress
@@ -15,8 +17,11 @@ from rl.policy.dialects import Dialect
 from rl.policy.source import PolicyConfig, read_dialect
 from rl.rollout.agent_loop import RolloutLimits
 from rl.rollout.batch import rollout_batch
+from rl.rollout.engine import Engine
 from rl.rollout.engine_config import EngineConfig
 from rl.rollout.remote_engine import RemoteVLLMEngine
+from rl.rollout.replicated_engine import ReplicatedEngine
+from rl.rollout.supervised_engine import SupervisedEngine
 from rl.rollout.unfinished import WaitingSlots
 from simulators.pool import EnvironmentPool, PoolConfig
 from trajectories.tasks import Task
@@ -29,6 +34,11 @@ __all__ = ["RolloutSettings", "Rollouts", "open_rollouts"]
 class RolloutSettings:
     engine: EngineConfig = field(default_factory=lambda: EngineConfig(model=""))
     """vLLM; an empty engine.model stands for policy.path."""
+    replicas: int = 1
+    """Engines side by side, each with these settings and a copy of the weights; requests go to the one with the fewest. On
+    CPUs, where engine.threads is null, they share the cores: small models gain from several engines of one thread."""
+    engine_restarts: int = 3
+    """Times that each engine whose processes died is started anew in one run of the command; then the run stops."""
     pool: PoolConfig = field(default_factory=PoolConfig)
     """Environments."""
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
@@ -44,6 +54,10 @@ class RolloutSettings:
     def __post_init__(self) -> None:
         if self.in_flight < 1:
             raise ValueError(f"in_flight: must be at least 1, not {self.in_flight}")
+        if self.replicas < 1:
+            raise ValueError(f"replicas: must be at least 1, not {self.replicas}")
+        if self.engine_restarts < 0:
+            raise ValueError(f"engine_restarts: must be at least 0, not {self.engine_restarts}")
         if self.waiting_environments < 0:
             raise ValueError(f"waiting_environments: must be at least 0, not {self.waiting_environments}")
         if self.pool.max_turns not in (PoolConfig().max_turns, self.limits.max_turns):
@@ -62,7 +76,7 @@ class RolloutSettings:
 class Rollouts:
     """Engine, pool and dialect together; made by `open_rollouts`."""
 
-    def __init__(self, settings: RolloutSettings, engine: RemoteVLLMEngine, pool: EnvironmentPool, dialect: Dialect) -> None:
+    def __init__(self, settings: RolloutSettings, engine: Engine, pool: EnvironmentPool, dialect: Dialect) -> None:
         self.settings, self.engine, self.pool, self.dialect = settings, engine, pool, dialect
         self.sampled_tokens = 0
         """Policy tokens so far."""
@@ -166,14 +180,37 @@ async def open_rollouts(settings: RolloutSettings, policy: PolicyConfig, progres
             f"rollouts.limits.max_reasoning_tokens: the chat format {dialect.name} has no place for reasoning; set it to null"
         )
     assert policy.path is not None
-    engine = RemoteVLLMEngine(replace(settings.engine, model=settings.engine.model or policy.path))
+    engine, replicas = _engines(settings, policy.path)
     try:
         pool = EnvironmentPool(replace(settings.pool, max_turns=settings.limits.max_turns))
         try:
             with progress.phase("start engine"):
-                await engine.start()
+                await asyncio.gather(*(replica.start() for replica in replicas))
             yield Rollouts(settings, engine, pool, dialect)
         finally:
             pool.close()
     finally:
         await engine.close()
+
+
+def _engines(settings: RolloutSettings, path: str) -> tuple[Engine, list[SupervisedEngine]]:
+    """The engine that requests go to, and those that do the work."""
+    threads = settings.engine.threads
+    if threads is None and settings.replicas > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // settings.replicas)
+    config = replace(settings.engine, model=settings.engine.model or path, threads=threads)
+    start = partial(_started, config)
+    replicas = [SupervisedEngine(start, settings.engine_restarts) for _ in range(settings.replicas)]
+    if len(replicas) == 1:
+        return replicas[0], replicas
+    return ReplicatedEngine(replicas, keep_dialogues=config.enable_prefix_caching), replicas
+
+
+async def _started(config: EngineConfig) -> Engine:
+    engine = RemoteVLLMEngine(config)
+    try:
+        await engine.start()
+    except BaseException:
+        await engine.close()
+        raise
+    return engine

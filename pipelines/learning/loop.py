@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.learning.batch import group_curves, training_batch
+from pipelines.learning.deaths import naming_dead_ranks
 from pipelines.learning.observed import curves, observed
 from pipelines.learning.record import RolloutRecord
 from pipelines.learning.schedule import staleness
@@ -31,8 +32,8 @@ from rewards.verifiers import VERIFIERS
 from rl.policy.source import PolicyConfig, note_format
 from rl.rollout.error_budget import ErrorBudget
 from rl.rollout.scheduling import Group, Scheduler
+from rl.training.engine_weights import EngineWeights
 from rl.training.ptx_data import PTXData
-from rl.training.synchronise import prove_engine, synchronise
 from rl.training.trainer_group import TrainerGroup
 from simulators.tasks.stream import TaskStream
 from trajectories.seeds import derive_seed
@@ -62,6 +63,7 @@ async def learn(
     Raises:
         WeightSyncError, LogProbabilityError: engine and trainer are not the same policy; nothing was learnt from it.
         ErrorBudgetSpentError: too many episodes ended by a fault.
+        EngineLostError, TrainerDiedError: processes died that the run cannot go on without; it can be resumed.
     """
     assert policy.path is not None
     reward = ScoringPool(rewards, rollouts.settings.scoring)
@@ -70,7 +72,8 @@ async def learn(
     trainer = await TrainerGroup.start(prepared, policy.path, settings.placement, settings.weight_sync)
     try:
         feed = TaskFeed(settings, stream, rewards, seed, workers, delay=settings.schedule.begun_ahead)
-        return await iterate(settings, policy, trainer, feed, reward, rollouts, run, progress, seed=seed)
+        async with naming_dead_ranks(trainer):
+            return await iterate(settings, policy, trainer, feed, reward, rollouts, run, progress, seed=seed)
     finally:
         reward.close()
         await trainer.close()
@@ -90,17 +93,17 @@ async def iterate(
 ) -> dict[str, Any]:
     """`learn`, with everything that it needs running."""
     tally = Tally.of(run)
-    budget = ErrorBudget(settings.error_budget, episodes=tally.rollouts, causes=Counter(tally.faults))
+    budget = ErrorBudget(
+        settings.error_budget, episodes=tally.rollouts, causes=Counter(tally.faults), examples=dict(tally.fault_examples)
+    )
     record = RolloutRecord(run.path / "rollouts", settings.prompts_per_step, settings.group_size, tally.step)
     resumed, told = tally.step, settings.recipe.ptx
     ptx = PTXData(told.path, rollouts.dialect, seed, told.tokens) if told.path is not None else None
     if resumed:
         await trainer.load_checkpoint(str(_checkpoint(run, resumed)))
         feed.load_state_dict(tally.feed)
-    if tally.version != rollouts.engine.version:
-        tally.add_sync(await synchronise(rollouts.engine, trainer, derive_seed(seed, "probe", resumed)))
-    else:
-        await prove_engine(rollouts.engine, trainer, derive_seed(seed, "probe", 0))
+    weights = EngineWeights(rollouts.engine, trainer, tally.version, tally.add_sync)
+    await weights.begin(derive_seed(seed, "probe", resumed))
     run.events.rewind(resumed + 1)
 
     limits = replace(rollouts.settings.limits, iteration_tokens=settings.schedule.iteration_tokens)
@@ -111,7 +114,7 @@ async def iterate(
         if iteration <= record.begun:
             return record.tasks(iteration)
         made = await asyncio.to_thread(feed.batch, iteration)
-        record.begin(iteration, made)
+        await asyncio.to_thread(record.begin, iteration, made)
         return made
 
     async def play(groups: Sequence[Group]) -> list[list[Trajectory]]:
@@ -147,30 +150,27 @@ async def iterate(
                 recorded = record.stored(step)
                 groups = recorded or await scheduler.batch(step)
                 trajectories = [trajectory for group in groups for trajectory in group.trajectories]
-                version = rollouts.engine.version if recorded is None else record.commits[step - 1].version
+                version = weights.version if recorded is None else record.commits[step - 1].version
                 # Before they are recorded: a run that an engine's death stopped must not find that death again on resume.
                 budget.spend(trajectory.reward for trajectory in trajectories if trajectory.reward is not None)
                 batch = training_batch(settings, trajectories, seed, step, version)
                 if recorded is None:
-                    record.store(step, version, groups, scheduler.waiting)
+                    await asyncio.to_thread(record.store, step, version, groups, scheduler.waiting)
                 clock.append(time.perf_counter())
                 if settings.recipe.resets_optimizer(step):
                     await trainer.reset_optimizer()
                 mixed = ptx.batch(step) if ptx else ()
-                figures = await trainer.train_batch(batch, progress=step - 1, demonstrations=mixed)
+                figures = await weights.train(batch, progress=step - 1, demonstrations=mixed)
                 clock.append(time.perf_counter())
                 if settings.schedule.mode != "async":
                     await scheduler.settle()  # what runs ends on the weights that it began with
-                sync = None
-                if int(figures["version"]) != rollouts.engine.version:
-                    seed_of_probe = derive_seed(seed, "probe", step)
-                    sync = await synchronise(rollouts.engine, trainer, seed_of_probe, settings.schedule.update)
-                    tally.add_sync(sync)
+                sync = await weights.update(derive_seed(seed, "probe", step), settings.schedule.update)
                 clock.append(time.perf_counter())
                 seen = observed(trajectories)
                 feed.observe(step, [group.number for group in groups], trajectories)
                 tally.add_step(step, trajectories, figures, seen["reward/pass_rate"], budget)
                 shares = staleness(groups, step) | group_curves(settings, trajectories)
+                shares["engine/restarts"] = float(weights.restarts)
                 run.events.scalars(step, seen | shares | curves(figures, clock, sync))
                 phase.advance(pass_rate=seen["reward/pass_rate"], entropy=figures["entropy_per_token"])
                 if step % settings.checkpoint_every == 0 or step == settings.steps:
@@ -179,10 +179,11 @@ async def iterate(
                     tally.feed = feed.state_dict()
                     tally.save(run)
                 scheduler.learnt(step)
+    weights.close()
     _publish(_checkpoint(run, settings.steps), run.path / "policy")
     return {
         "train": tally.summary(),
-        "engine": {"rollout_tokens_per_second": rollouts.tokens_per_second},
+        "engine": {"rollout_tokens_per_second": rollouts.tokens_per_second, "restarts": weights.restarts},
         "policy": {"parameters": trainer.parameters},
     }
 

@@ -6,7 +6,7 @@ Seeds hang on (run, task, rollout, turn, part), so that neither order nor parall
 
 from typing import TYPE_CHECKING
 
-from rl.rollout.engine import Engine, EngineError, WeightSyncError
+from rl.rollout.engine import Engine, EngineError, EngineLostError, WeightSyncError
 from rl.rollout.episode import Episode, Episodes, RolloutLimits
 from rl.rollout.unfinished import WaitingSlots, check_belongs, free
 from simulators.pool import SlotFault
@@ -57,7 +57,7 @@ async def rollout(
     Raises:
         ValueError: for sampling that is refused, or that names another grammar; for an unfinished trajectory of another
             episode.
-        WeightSyncError: which concerns every episode.
+        WeightSyncError, EngineLostError: which concern every episode.
     """
     if for_training:
         check_sampling(sampling)
@@ -78,7 +78,7 @@ async def rollout(
         outcome = await episode.play()
     except SlotFault as error:  # its slot is free already
         outcome = episode.faulty(error.fault)
-    except WeightSyncError:
+    except (WeightSyncError, EngineLostError):
         raise
     except EngineError as error:
         outcome = await episode.give_up(Fault("engine", str(error)))

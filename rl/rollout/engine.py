@@ -14,7 +14,9 @@ __all__ = [
     "Completion",
     "DeviceTransfer",
     "Engine",
+    "EngineDiedError",
     "EngineError",
+    "EngineLostError",
     "FinishReason",
     "Run",
     "UpdateMode",
@@ -40,6 +42,14 @@ UpdateMode = Literal["wait", "recompute", "keep"]
 
 class EngineError(RuntimeError):
     """The engine broke or was asked for what it cannot do; never a verdict about the policy."""
+
+
+class EngineDiedError(EngineError):
+    """A process of the engine is gone, and with it whatever was asked of it: another engine may be asked the same."""
+
+
+class EngineLostError(EngineError):
+    """The engine died, and nobody starts it anew any more. It stops the run."""
 
 
 class WeightSyncError(RuntimeError):

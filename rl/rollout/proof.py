@@ -4,6 +4,7 @@ A probe is a set of token sequences that the trainer routes through every expert
 log-probabilities for it must be the trainer's. A mismatch raises, and nothing is sampled from such an engine.
 """
 
+import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rl.rollout.engine import Engine, WeightSyncError
+from rl.rollout.replicated_engine import replicas_of
 
 __all__ = ["Probe", "Proof", "WeightSyncError", "build_probe", "prove"]
 
@@ -46,6 +48,7 @@ class Proof:
     version: int
     max_difference: float
     mean_difference: float
+    """Of several replicas, the largest mean."""
     tokens: int
 
 
@@ -97,30 +100,34 @@ async def prove(
     max_tolerance: float = MAX_TOLERANCE,
     mean_tolerance: float = MEAN_TOLERANCE,
 ) -> Proof:
-    """Compares the engine's log-probabilities of the probe with the trainer's (`Probe.log_probs`).
+    """Compares the engine's log-probabilities of the probe, those of each replica, with the trainer's (`Probe.log_probs`).
 
     Raises:
         WeightSyncError: when they differ by more than a tolerance anywhere or on average, or one is not finite.
     """
     sequences = probe.token_ids if isinstance(probe, Probe) else probe
-    computed = await engine.prompt_log_probs(sequences)
+    computed = await asyncio.gather(*(replica.prompt_log_probs(sequences) for replica in replicas_of(engine)))
     differences = [
-        abs(theirs - ours)
-        for engine_row, trainer_row in zip(computed, expected_log_probs, strict=True)
-        for theirs, ours in zip(engine_row, trainer_row, strict=True)
+        [
+            abs(theirs - ours)
+            for engine_row, trainer_row in zip(rows, expected_log_probs, strict=True)
+            for theirs, ours in zip(engine_row, trainer_row, strict=True)
+        ]
+        for rows in computed
     ]
-    if not differences:
+    if not differences[0]:
         raise ValueError("a probe holds at least one sequence of two tokens")
-    finite = all(math.isfinite(difference) for difference in differences)
-    largest = max(differences) if finite else math.inf
-    mean = sum(differences) / len(differences)
+    finite = all(math.isfinite(difference) for of in differences for difference in of)
+    largest = max(max(of) for of in differences) if finite else math.inf
+    mean = max(sum(of) / len(of) for of in differences)
+    tokens = len(differences[0])
     if not finite or largest > max_tolerance or mean > mean_tolerance:
         raise WeightSyncError(
             f"weight sync: version {engine.version} of the weights is not what the trainer holds: over "
-            f"{len(differences)} probe tokens the engine's log-probabilities differ by up to {largest:.1e} (allowed "
+            f"{tokens} probe tokens the engine's log-probabilities differ by up to {largest:.1e} (allowed "
             f"{max_tolerance:.0e}) and by {mean:.1e} on average (allowed {mean_tolerance:.0e})"
         )
-    return Proof(engine.version, largest, mean, len(differences))
+    return Proof(engine.version, largest, mean, tokens)
 
 
 @dataclass

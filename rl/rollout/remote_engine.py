@@ -1,7 +1,7 @@
 """The same engine in a Ray actor: many requests travel in one call, and answers come back as soon as they are there.
 
 Requests made in one tick of the event loop are submitted by one remote call, and one waiting call brings back whatever
-has finished since. A dead actor fails every request that waits for it, with an `EngineError`.
+has finished since. A dead actor fails every request that waits for it, with an `EngineDiedError`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from rl.rollout.engine import Completion, EngineError, UpdateMode, UpdateReceipt, WeightUpdate
+from rl.rollout.engine import Completion, EngineDiedError, EngineError, UpdateMode, UpdateReceipt, WeightUpdate
 from rl.rollout.engine_config import EngineConfig
 from rl.rollout.vllm_engine import VLLMEngine
 from trajectories.trajectory import Sampling
@@ -23,8 +23,8 @@ __all__ = ["RemoteVLLMEngine"]
 
 Request = tuple[int, tuple[int, ...], Sampling, int, tuple[int, ...], str, str | None]
 """Number, prompt, sampling, max_tokens, stop tokens, request id, grammar."""
-Answer = tuple[int, Completion | None, str]
-"""Number, completion, and what went wrong where there is none."""
+Answer = tuple[int, Completion | EngineError]
+"""Number, and the completion or what went wrong."""
 
 
 class RemoteVLLMEngine:
@@ -108,9 +108,11 @@ class RemoteVLLMEngine:
         if self._collecting is not None:
             self._collecting.cancel()
         self._fail_all(EngineError("rollout engine: it was closed while requests were waiting"))
-        with contextlib.suppress(ray.exceptions.RayActorError):  # already gone, and its processes with it
-            await self._actor.close.remote()
-        ray.kill(self._actor)
+        try:
+            with contextlib.suppress(ray.exceptions.RayActorError):  # already gone, and its processes with it
+                await self._actor.close.remote()
+        finally:
+            ray.kill(self._actor)
 
     async def _update(self, update: WeightUpdate, mode: UpdateMode) -> UpdateReceipt:
         receipt = await self._call(self._actor.update_weights.remote(update, mode))
@@ -133,14 +135,14 @@ class RemoteVLLMEngine:
             except Exception as error:
                 self._fail_all(error)
                 return
-            for number, completion, problem in answers:
+            for number, answer in answers:
                 waiting = self._waiting.get(number)
                 if waiting is None or waiting.done():
                     continue
-                if completion is None:
-                    waiting.set_exception(EngineError(problem))
+                if isinstance(answer, EngineError):
+                    waiting.set_exception(answer)
                 else:
-                    waiting.set_result(completion)
+                    waiting.set_result(answer)
             await asyncio.sleep(0)  # those who got an answer leave `_waiting` now
 
     def _fail_all(self, error: Exception) -> None:
@@ -154,7 +156,7 @@ class RemoteVLLMEngine:
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
         except ray.exceptions.RayActorError as error:
-            raise EngineError(f"rollout engine: its actor died: {error}") from error
+            raise EngineDiedError(f"rollout engine: its actor died: {error}") from error
 
 
 class _EngineActor:
@@ -226,10 +228,10 @@ class _EngineActor:
         request_id: str,
         grammar: str | None,
     ) -> None:
-        completion, problem = None, ""
+        answer: Completion | EngineError
         try:
             await self.start()
-            completion = await self._engine.generate(
+            answer = await self._engine.generate(
                 prompt,
                 sampling,
                 max_tokens=max_tokens,
@@ -238,8 +240,8 @@ class _EngineActor:
                 grammar=grammar,
             )
         except Exception as error:
-            problem = str(error)
+            answer = error if isinstance(error, EngineError) else EngineError(str(error))
         finally:
             self._running.pop((client, number), None)
-        self._boxes[client].append((number, completion, problem))
+        self._boxes[client].append((number, answer))
         self._filled[client].set()

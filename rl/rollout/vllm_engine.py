@@ -16,6 +16,7 @@ from typing import Any
 
 from rl.rollout.engine import (
     Completion,
+    EngineDiedError,
     EngineError,
     UpdateMode,
     UpdateReceipt,
@@ -31,6 +32,8 @@ from rl.rollout.vllm_requests import QueueEnd, Turn, completion_of, failed, samp
 from trajectories.trajectory import Sampling
 
 __all__ = ["VLLMEngine"]
+
+_DIED = "rollout engine: vLLM's process died"
 
 
 class VLLMEngine:
@@ -80,7 +83,7 @@ class VLLMEngine:
                 self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
             except Exception as error:
                 raise EngineError(f"rollout engine: vLLM could not start with {self.config.model}: {error}") from error
-        begun = await self._llm.collective_rpc("orrery_begin", args=(self.config.model,))
+        begun = await self._answer(self._llm.collective_rpc("orrery_begin", args=(self.config.model,)))
         self._processes = [worker["process"] for worker in begun]
         self.start_digest = begun[0]["digest"]
 
@@ -148,7 +151,7 @@ class VLLMEngine:
                         raise WeightSyncError("the prefix cache of the older weights could not be dropped")
                 except BaseException as error:
                     self._fail(f"weight sync: version {update.version}: {str(error) or 'it was cancelled half-way'}")
-                    if isinstance(error, Exception):
+                    if isinstance(error, Exception) and not isinstance(error, EngineDiedError):
                         raise WeightSyncError(self._broken) from error
                     raise
                 self._version = update.version
@@ -176,7 +179,14 @@ class VLLMEngine:
         await asyncio.to_thread(llm.shutdown)
         await asyncio.to_thread(end_processes, self._processes)
 
+    @property
+    def _died(self) -> bool:
+        """Whether a process of vLLM's is gone; it notices at once."""
+        return self._llm is not None and self._llm.errored
+
     def _ready(self) -> Any:
+        if self._died:
+            raise EngineDiedError("rollout engine: no requests are taken: vLLM's process died")
         if self._broken is not None or self._llm is None:
             raise EngineError(f"rollout engine: no requests are taken: {self._broken or 'start() was not called'}")
         return self._llm
@@ -187,8 +197,14 @@ class VLLMEngine:
         try:
             await asyncio.wait([asked, self._llm.output_handler], return_when=asyncio.FIRST_COMPLETED)
             if not asked.done():
-                raise EngineError("rollout engine: vLLM's process died")
+                raise EngineDiedError(_DIED)
             return asked.result()
+        except EngineDiedError:
+            raise
+        except Exception as error:
+            if self._died:
+                raise EngineDiedError(_DIED) from error
+            raise
         finally:
             asked.cancel()
 
@@ -196,7 +212,8 @@ class VLLMEngine:
         """Nothing is sampled any more: whoever waits is told, and whoever comes."""
         self._broken = reason
         for turn in self._turns.values():
-            turn.collector.put(EngineError(f"rollout engine: the request ended with the engine: {reason}"))
+            kind = EngineDiedError if self._died else EngineError
+            turn.collector.put(kind(f"rollout engine: the request ended with the engine: {reason}"))
 
     async def _stop_sampling(self, mode: UpdateMode) -> None:
         """No request is being computed afterwards, and every token that was sampled has been counted."""
@@ -240,7 +257,7 @@ class VLLMEngine:
         try:
             return await llm.add_request(request_id, tokens_input(prompt), parameters)
         except Exception as error:
-            raise failed(request_id, error) from error
+            raise self._failed(request_id, error) from error
 
     async def _final(self, collector: Any) -> Any:
         """The output of a request that ended, by itself or because it was aborted; ends it when this task is cancelled."""
@@ -255,9 +272,12 @@ class VLLMEngine:
         except EngineError:
             raise
         except Exception as error:
-            raise failed(collector.request_id, error) from error
+            raise self._failed(collector.request_id, error) from error
         finally:
             collector.close()
+
+    def _failed(self, request_id: str, error: Exception) -> EngineError:
+        return EngineDiedError(f"{_DIED}, and with it {request_id}") if self._died else failed(request_id, error)
 
     async def _score(self, ids: list[int]) -> list[float]:
         from vllm import SamplingParams

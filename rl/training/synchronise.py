@@ -36,6 +36,9 @@ async def synchronise(engine: Engine, trainer: TrainerGroup, seed: int, mode: Up
     """
     started = time.perf_counter()
     export = await trainer.export_weights()
+    if export.update.base not in (None, engine.version):
+        # What changed since weights that this engine never had, because it died and began anew. Asked for again, all travel.
+        export = await trainer.export_weights()
     receipt = await engine.update_weights(export.update, mode)
     if (receipt.version, receipt.digest) != (export.update.version, export.update.digest):
         raise WeightSyncError(

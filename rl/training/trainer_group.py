@@ -15,6 +15,8 @@ from typing import Any
 import ray
 
 from rl.rollout.proof import Probe, build_probe
+from rl.training.deepspeed_settings import zero_stage
+from rl.training.expert_parallel import are_sharded
 from rl.training.optimization import whole_weights
 from rl.training.packing import TokenRow
 from rl.training.trainer import Trainer
@@ -69,6 +71,11 @@ class TrainerActor:
 
     def start(self, config: TrainerConfig, model: str, ranks: Ranks, weight_sync: WeightSyncConfig) -> int:
         """Loads the model directory; returns the number of parameters."""
+        if weight_sync.backend in ("nccl", "ipc") and (config.parallel.experts > 1 or zero_stage(config.deepspeed) == 3):
+            raise ValueError(
+                f"weight_sync.backend must be memory or disk where trainer.parallel.experts is above 1, or the stage of ZeRO 3, "
+                f"not {weight_sync.backend}, which sends weights when a rank has parted with those of the others again"
+            )
         self._trainer, self._weight_sync = Trainer(config, model, ranks), weight_sync
         return number_of_elements(self._trainer.model)
 
@@ -76,7 +83,8 @@ class TrainerActor:
         """A method of `Trainer`."""
         return getattr(self.trainer, name)(*arguments)
 
-    # What one rank can do alone: the first one answers. Where ZeRO partitions the weights, the others take part.
+    # What one rank can do alone: the first one answers. Where ZeRO partitions the weights, or ranks share the experts, the
+    # others take part.
 
     def export_weights(self) -> Export | None:
         """The weights as they are, under the trainer's version."""
@@ -90,7 +98,11 @@ class TrainerActor:
     def probe(self, seed: int) -> Probe | None:
         """Sequences that reach every expert, with the trainer's log-probabilities at the weights as they are."""
         model = self.trainer.model
-        return build_probe(model, model.config.vocab_size, seed) if self._computes else None
+        if not are_sharded(model):
+            return build_probe(model, model.config.vocab_size, seed) if self._computes else None
+        # The number of passes is up to the routes, which a rounding can change: two ranks might wait for each other for ever.
+        with whole_weights(model):
+            return build_probe(model, model.config.vocab_size, seed) if self.trainer.ranks.rank == 0 else None
 
     def log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]] | None:
         """`Trainer.log_probs`."""
@@ -98,7 +110,8 @@ class TrainerActor:
 
     @property
     def _computes(self) -> bool:
-        return self.trainer.ranks.rank == 0 or are_partitioned(self.trainer.model)
+        model = self.trainer.model
+        return self.trainer.ranks.rank == 0 or are_partitioned(model) or are_sharded(model)
 
     def close(self) -> None:
         if self._exporter is not None:
@@ -175,6 +188,23 @@ class TrainerGroup:
         """`Trainer.load_checkpoint` on every rank."""
         await self._call("load_checkpoint", directory)
 
+    @property
+    def ranks(self) -> int:
+        return len(self._actors)
+
+    async def dead_ranks(self, patience: float = 5.0) -> list[int]:
+        """Ranks whose processes are gone.
+
+        Args:
+            patience: seconds until a rank that does not answer is taken to be busy; it may wait for the dead in a collective.
+        """
+        answers = [asyncio.ensure_future(_lives(actor)) for actor in self._actors]
+        await asyncio.wait(answers, timeout=patience)
+        dead = [rank for rank, answer in enumerate(answers) if answer.done() and not answer.result()]
+        for answer in answers:
+            answer.cancel()
+        return dead
+
     async def close(self) -> None:
         """Ends the ranks and gives their shared memory back."""
         # A rank whose peer failed waits in a collective and hears nothing: what it leaves in memory, the next trainer removes.
@@ -194,3 +224,11 @@ class TrainerGroup:
 async def _ended(actor: Any) -> None:
     with contextlib.suppress(ray.exceptions.RayError):
         await actor.close.remote()
+
+
+async def _lives(actor: Any) -> bool:
+    try:
+        await actor.__ray_ready__.remote()
+    except ray.exceptions.RayActorError:
+        return False
+    return True

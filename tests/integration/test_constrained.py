@@ -84,7 +84,7 @@ def garbage(request, memory_directory):
 
 
 def engine_config(garbage, **settings):
-    return EngineConfig(model=str(garbage.directory), max_model_len=1024, max_num_seqs=48, kv_cache_gb=0.5, **settings)
+    return EngineConfig(model=str(garbage.directory), max_model_len=1024, max_num_seqs=48, kv_cache_gb=0.5, threads=1, **settings)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -169,7 +169,7 @@ async def test_a_grammar_that_is_none_fails_its_own_request_alone(engine, garbag
 async def test_episodes_are_marked_recorded_and_replayed(garbage, ray_cluster, tmp_path):
     tasks = [compose(WORLD, index, run_seed=5, split="train", difficulty=1) for index in range(3)]
     rollouts = RolloutSettings(
-        engine=EngineConfig(model="", max_model_len=1024, max_num_seqs=16, kv_cache_gb=0.25),
+        engine=EngineConfig(model="", max_model_len=1024, max_num_seqs=16, kv_cache_gb=0.25, threads=1),
         pool=PoolConfig(),
         limits=RolloutLimits(max_turns=4, max_turn_tokens=100, max_tokens=800),
     )

@@ -39,7 +39,7 @@ async def test_updates_between_gpus_are_proven(tmp_path, backend, device):
     model = build_model("nano_gqa_moe", VOCABULARY, seed=0).eval()
     save(model, None, tmp_path / "policy")
     model = model.to(f"cuda:{device}")
-    engine = VLLMEngine(EngineConfig(model=str(tmp_path / "policy"), max_model_len=256, kv_cache_gb=0.25))
+    engine = VLLMEngine(EngineConfig(model=str(tmp_path / "policy"), max_model_len=256, kv_cache_gb=0.25, threads=1))
     exporter = weight_exporter(WeightSyncConfig(backend=backend))
     try:
         await engine.start()

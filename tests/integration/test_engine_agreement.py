@@ -39,7 +39,7 @@ TEMPERATURES = [1.0, 0.7, 1.3, 1.0, 0.7, 1.3]
 
 
 def engine_config(directory, **settings):
-    return EngineConfig(model=str(directory), max_model_len=256, max_num_seqs=16, kv_cache_gb=0.25, **settings)
+    return EngineConfig(model=str(directory), max_model_len=256, max_num_seqs=16, kv_cache_gb=0.25, threads=1, **settings)
 
 
 @pytest.fixture(scope="module")

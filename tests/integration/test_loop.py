@@ -28,7 +28,7 @@ from trajectories.trajectory import Trajectory
 
 pytestmark = pytest.mark.timeout(900)
 
-ENGINE = ["rollouts.engine.max_num_seqs=16", "rollouts.engine.kv_cache_gb=0.25", "rollouts.engine.spin=false"]
+ENGINE = ["rollouts.engine.max_num_seqs=16", "rollouts.engine.kv_cache_gb=0.25", "rollouts.engine.threads=1"]
 LEARNING = [
     "learning.prompts_per_step=4",
     "learning.group_size=4",

@@ -36,6 +36,7 @@ from rl.rollout.agent_loop import RolloutLimits
 from rl.rollout.engine import WeightUpdate
 from rl.rollout.proof import build_probe
 from rl.rollout.scripted_engine import Respond, ScriptedEngine
+from rl.rollout.supervised_engine import SupervisedEngine
 from rl.training.muonclip import OptimizerConfig
 from rl.training.packing import TokenRow
 from rl.training.trainer import Trainer
@@ -204,8 +205,14 @@ class Watched:
 
 
 def open_world(engine: Any, pool: Any) -> Rollouts:
+    """An engine that is not supervised never dies."""
+
+    async def start() -> Any:
+        return engine
+
     limits = RolloutLimits(max_turns=8, max_turn_tokens=400, max_tokens=1024)
-    return Rollouts(RolloutSettings(limits=limits, in_flight=5), engine, pool, chat())
+    supervised = engine if isinstance(engine, SupervisedEngine) else SupervisedEngine(start)
+    return Rollouts(RolloutSettings(limits=limits, in_flight=5), supervised, pool, chat())
 
 
 def train(learning: LearningSettings, policy: PolicyConfig, directory: Path, **world: Any) -> dict[str, Any]:
@@ -220,12 +227,14 @@ async def _train(
     *,
     watch: Watch = lambda event: None,
     respond: Respond = speak,
-    pool: LocalEpisodes | None = None,
+    pool: Any = None,
+    supervise: Callable[[Callable[[list[int]], list[float]]], SupervisedEngine] | None = None,
     is_true: Callable[[int], bool] = lambda version: True,
     resume: bool = False,
 ) -> dict[str, Any]:
     """
     Args:
+        supervise: makes an engine that may die, in place of the one that does not, of the function that scores a probe.
         is_true: whether the engine computes what the trainer computes, by version of the weights.
     """
     assert policy.path is not None
@@ -235,8 +244,9 @@ async def _train(
         right = trainer.trainer.log_probs([tokens])[0]
         return right if is_true(engine.version) else [value - 0.1 for value in right]
 
-    engine = ScriptedEngine(respond, score, seconds)
-    rollouts = open_world(Watched(engine, watch), Watched(pool or LocalEpisodes(), watch))
+    engine: Any = ScriptedEngine(respond, score, seconds) if supervise is None else supervise(score)
+    watched = engine if isinstance(engine, SupervisedEngine) else Watched(engine, watch)
+    rollouts = open_world(watched, Watched(pool or LocalEpisodes(), watch))
     with RunDirectory.open("train", {}, out=directory, resume="auto" if resume else "never") as run:
         return await iterate(
             learning,

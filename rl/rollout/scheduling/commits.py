@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rl.rollout.scheduling.groups import Group
-from trajectories.shard_files import replace_file
+from trajectories.shard_files import replace_file, sync_path
 from trajectories.trajectory import Trajectory
 
 __all__ = ["Commit", "CommitLog", "Place"]
@@ -92,6 +92,8 @@ class CommitLog:
             file.write(json.dumps(asdict(commit)) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        if not self.commits:
+            sync_path(self._path.parent)  # the name of a new file is on the disk with its folder
         self.commits.append(commit)
 
     def keep(self, count: int) -> None:

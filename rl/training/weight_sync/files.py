@@ -45,7 +45,8 @@ class FileExporter:
 
     def export(self, model: nn.Module, version: int) -> Export:
         started = time.perf_counter()
-        base = self._version if self.config.changed_only else None
+        again = version == self._version  # by an engine that does not have it, nor perhaps the one before
+        base = self._version if self.config.changed_only and not again else None
         self._version = None  # should this one fail, the next one is whole
         path = self.directory / f"{version:08d}"
         for older in self.directory.iterdir():
