@@ -8,22 +8,41 @@ sequences. What would silently mix sequences (packed positions without lengths, 
 
 The largest scaled logit per head, S_max of QK-Clip (Kimi K2, arXiv 2507.20534, section 2.1), is taken over the causal
 pairs of the very forward pass that the gradient comes from.
+
+Ranks that share a batch (`HeadExchange`) each pass their positions in, with all heads, and get the output of their
+positions back; in between each computes all positions of its heads.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
-__all__ = ["NAME", "attention_modules", "pop_max_logits", "set_max_logit_tracking"]
+__all__ = ["NAME", "HeadExchange", "attention_modules", "pop_max_logits", "set_max_logit_tracking"]
 
 NAME = "orrery_varlen"
 
 LARGEST_SCORES = 2**27
 """Up to this many scores (sequences x heads x length x length) are held in memory at once. The plain product is then
 faster than the fused kernel on a CPU where query and value widths differ (MLA), and its maxima are free."""
+
+
+class HeadExchange(Protocol):
+    """How ranks that share a batch swap positions for heads (`rl.training.sequence_parallel`)."""
+
+    def scatter_heads(self, query: Tensor, key: Tensor, value: Tensor, total: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Own positions of all heads ``[1, heads, own, D]`` to all positions of own heads ``[1, own heads, total, D]``."""
+        ...
+
+    def gather_heads(self, output: Tensor) -> Tensor:
+        """``[1, total, own heads, D]`` back to ``[1, own, heads, D]``."""
+        ...
+
+    def place_heads(self, values: Tensor) -> Tensor:
+        """``[own heads]`` to ``[heads]``, -inf for the heads of other ranks."""
+        ...
 
 
 def set_max_logit_tracking(model: nn.Module, enabled: bool) -> None:
@@ -46,7 +65,7 @@ def set_max_logit_tracking(model: nn.Module, enabled: bool) -> None:
 def pop_max_logits(model: nn.Module) -> dict[str, Tensor]:
     """Head maxima since tracking began or since the last call: layer name to float32 ``[heads]`` (query heads).
 
-    Layers that saw no forward pass are absent.
+    Layers that saw no forward pass are absent. Heads that only other ranks computed (`HeadExchange`) are at -inf.
     """
     recorded = {}
     for name, module in attention_modules(model).items():
@@ -77,6 +96,7 @@ def varlen_attention(
     max_length_q: int | Tensor | None = None,
     position_ids: Tensor | None = None,
     sliding_window: int | None = None,
+    head_exchange: HeadExchange | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention signature: query ``[B, heads, T, D]``, key and value ``[B, key heads, T, .]``.
@@ -84,6 +104,8 @@ def varlen_attention(
     Args:
         cu_seq_lens_q: ``[sequences + 1]``, cumulative lengths from 0 to T; then B is 1.
         max_length_q: the longest length, in tokens; found from `cu_seq_lens_q` when absent.
+        head_exchange: of ranks that share the packed batch: the tensors hold this rank's positions, in the order of ranks,
+            and `cu_seq_lens_q` the boundaries of the whole.
 
     Returns:
         ``[B, T, heads, value width]``, and None for the weights.
@@ -92,13 +114,21 @@ def varlen_attention(
         ValueError: where the arguments could mix sequences, or ask for attention that is not plain causal.
     """
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if head_exchange is not None:
+        if cu_seq_lens_q is None:
+            raise ValueError("ranks that share a batch need its boundaries: pass cu_seq_lens_q")
+        query, key, value = head_exchange.scatter_heads(query, key, value, int(cu_seq_lens_q[-1]))
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     _refuse_other_attention(attention_mask, sliding_window, query.shape[2], kwargs)
+    track = getattr(module, "track_max_logits", False)
     if cu_seq_lens_q is None:
         _refuse_packed_positions(position_ids)
-        return _causal(module, query, key, value, scale, dropout, None).transpose(1, 2).contiguous(), None
+        output, maxima = _causal(query, key, value, scale, dropout, track)
+        if maxima is not None:
+            _record(module, maxima.amax(dim=(0, 2)))
+        return output.transpose(1, 2).contiguous(), None
     if query.shape[0] != 1 or int(cu_seq_lens_q[-1]) != query.shape[2]:
         raise ValueError(
             f"a packed batch is one row whose cu_seq_lens_q ends at its length; got {query.shape[0]} rows of "
@@ -108,38 +138,42 @@ def varlen_attention(
     longest = int(max_length_q) if max_length_q is not None else int(lengths.max())
     slots = _slots(cu_seq_lens_q.long(), lengths, longest)
     query, key, value = (_pad(tensor, slots, len(lengths), longest) for tensor in (query, key, value))
-    output = _causal(module, query, key, value, scale, dropout, lengths)
-    return output.transpose(1, 2).flatten(0, 1).index_select(0, slots).unsqueeze(0), None
+    output, maxima = _causal(query, key, value, scale, dropout, track)
+    if maxima is not None:
+        heads = _without_padding(maxima, lengths).amax(dim=(0, 2))
+        _record(module, heads if head_exchange is None else head_exchange.place_heads(heads))
+    packed = output.transpose(1, 2).flatten(0, 1).index_select(0, slots).unsqueeze(0)
+    return packed if head_exchange is None else head_exchange.gather_heads(packed), None
 
 
 def _causal(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, lengths: Tensor | None
-) -> Tensor:
-    """Causal attention over ``[B, heads, T, .]``; rows past `lengths` are padding, whose output nobody reads."""
-    track = getattr(module, "track_max_logits", False)
+    query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, track: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Causal attention over ``[B, heads, T, .]``, and if `track` each query's largest logit ``[B, heads, T]``."""
     batch, heads, rows, columns = *query.shape[:3], key.shape[2]
     if batch * heads * rows * columns > LARGEST_SCORES:
-        if track:
-            _record(module, _row_maxima_in_blocks(query.detach(), key.detach(), scale), lengths)
-        return functional.scaled_dot_product_attention(
+        maxima = _row_maxima_in_blocks(query.detach(), key.detach(), scale) if track else None
+        output = functional.scaled_dot_product_attention(
             query, key, value, dropout_p=dropout, is_causal=rows > 1, scale=scale
         )
+        return output, maxima
     scores = torch.matmul(query * scale, key.transpose(2, 3))
     if rows > 1:
         scores = scores.masked_fill_(_future(rows, 0, rows, query.device), float("-inf"))
-    if track:
-        _record(module, scores.detach().amax(dim=-1), lengths)
+    maxima = scores.detach().amax(dim=-1) if track else None
     weights = functional.dropout(scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype), dropout, dropout > 0)
-    return torch.matmul(weights, value)
+    return torch.matmul(weights, value), maxima
 
 
-def _record(module: nn.Module, row_maxima: Tensor, lengths: Tensor | None) -> None:
-    """Folds ``[B, heads, T]`` row maxima into the module's running maxima, padding rows left out."""
-    row_maxima = row_maxima.float()
-    if lengths is not None:
-        padding = torch.arange(row_maxima.shape[2], device=row_maxima.device) >= lengths[:, None]
-        row_maxima = row_maxima.masked_fill(padding[:, None], float("-inf"))
-    heads = row_maxima.amax(dim=(0, 2))
+def _without_padding(row_maxima: Tensor, lengths: Tensor) -> Tensor:
+    """``[sequences, heads, longest]`` with -inf in the rows past each length, which nobody reads."""
+    padding = torch.arange(row_maxima.shape[2], device=row_maxima.device) >= lengths[:, None]
+    return row_maxima.masked_fill(padding[:, None], float("-inf"))
+
+
+def _record(module: nn.Module, maxima: Tensor) -> None:
+    """Folds ``[heads]`` maxima into the module's running ones."""
+    heads = maxima.float()
     running = getattr(module, "max_logits", None)
     module.max_logits = heads if running is None else torch.maximum(running, heads)  # type: ignore[assignment, arg-type]
 

@@ -22,13 +22,36 @@ ZERO_SETTINGS = frozenset(
 """Sizes and timing; what of it moves states elsewhere, reorders or rounds them (offload, round robin, quantised or
 hierarchical partitions, ...) has not been shown to give the same update."""
 
-SECTIONS = ("bf16", "bfloat16", "fp16", "amp", "torch_autocast")
-REFUSED = ("data_types", "communication_data_type", "expert_parallel", "tensor_parallel", "sequence_parallel_size")
-OURS = ("optimizer", "scheduler", "gradient_clipping", "gradient_accumulation_steps")
-"""What has a setting of its own: here it would be overruled without a word, or train by another rule."""
-FLOAT32 = f"without {', '.join(SECTIONS + REFUSED + OURS)} (autocast: bfloat16 keeps float32 weights)"
-SUPPORTED = f"of zero_optimization.stage 0 to 3, with {', '.join(sorted(ZERO_SETTINGS - {'stage'}))} at most, and {FLOAT32}"
-SUPPORTED_BY_SFT = f"of zero_optimization.stage 0 and {FLOAT32}"
+HARMLESS = frozenset(
+    {
+        "comet",
+        "comms_logger",
+        "csv_monitor",
+        "disable_python_gc",
+        "dump_state",
+        "flops_profiler",
+        "log_level",
+        "memory_breakdown",
+        "steps_per_print",
+        "tensorboard",
+        "timers",
+        "wall_clock_breakdown",
+        "wandb",
+        "zero_optimization",
+    }
+)
+"""Reports, timing and the garbage collector. Whatever else DeepSpeed knows changes the update (how gradients are summed, what
+is rounded, which tokens or layers take part), has a setting of its own here, or is gone from DeepSpeed."""
+
+OFF = ("bf16", "bfloat16", "fp16", "torch_autocast")
+"""May be there, switched off: weights are float32, and trainer.autocast computes in bfloat16."""
+
+NAMED = (
+    f"{', '.join(sorted(HARMLESS - {'zero_optimization'}))}; {', '.join(OFF)} only switched off (autocast: bfloat16 keeps "
+    "float32 weights)"
+)
+SUPPORTED = f"of zero_optimization.stage 0 to 3, with {', '.join(sorted(ZERO_SETTINGS - {'stage'}))} at most, and of {NAMED}"
+SUPPORTED_BY_SFT = f"of zero_optimization.stage 0, and of {NAMED}"
 
 
 def zero_stage(settings: Mapping[str, Any]) -> int:
@@ -37,14 +60,13 @@ def zero_stage(settings: Mapping[str, Any]) -> int:
 
 
 def is_supported(settings: Mapping[str, Any]) -> bool:
-    """In bf16, fp16 and amp the model's weights are not those that the optimizer steps: what is trained would be
-    rounded, and the engine would be proven against something else than what is stepped. Parallel layers have other
-    parameters than the model that is exported."""
-    zero = settings.get("zero_optimization", {})
+    """Whether all of it leaves the update alone. In bf16, fp16 and amp the model's weights are not those that the optimizer
+    steps: what is trained would be rounded, and the engine would be proven against something else than what is stepped.
+    Parallel layers of DeepSpeed's have other parameters than the model that is exported."""
     stage = zero_stage(settings)
-    known = zero.keys() <= ZERO_SETTINGS or stage == 0
-    refused = any(_enabled(settings.get(key)) for key in SECTIONS) or any(settings.get(key) for key in REFUSED + OURS)
-    return type(stage) is int and 0 <= stage <= 3 and known and not refused
+    known = settings.get("zero_optimization", {}).keys() <= ZERO_SETTINGS
+    allowed = all(key in HARMLESS or (key in OFF and not _enabled(value)) for key, value in settings.items())
+    return type(stage) is int and 0 <= stage <= 3 and known and allowed
 
 
 def is_supported_by_sft(settings: Mapping[str, Any]) -> bool:

@@ -2,11 +2,11 @@
 
 The output head, the widest matrix of a small model, is applied only where a token is in the loss. Logits are divided by
 the temperature that the token was sampled at, so that what the trainer computes is the distribution that was sampled
-from; log-softmax is always float32.
+from; log-softmax is always float32. Ranks that share a batch compute their positions each and all get the whole result.
 """
 
 import contextlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class Scores(NamedTuple):
     log_probs: Tensor
     """[T] float32, nats: of each position's target; 0 outside the loss mask."""
     entropy: Tensor
-    """Scalar: sum over the tokens in the loss of the entropy of their distribution, nats; no gradient."""
+    """Scalar: sum over the tokens in the loss of the entropy of their distribution, nats; no gradient. 0 where not asked for."""
 
 
 def log_probs(model: nn.Module, batch: PackedBatch, autocast: torch.dtype | None = None) -> Tensor:
@@ -31,17 +31,17 @@ def log_probs(model: nn.Module, batch: PackedBatch, autocast: torch.dtype | None
 def score(
     model: nn.Module, batch: PackedBatch, autocast: torch.dtype | None = None, with_entropy: bool = True
 ) -> Scores:
-    """One forward pass.
+    """One forward pass; every rank of the batch's group takes part.
 
     Args:
         model: a causal model of transformers (or an engine around it) with the `orrery_varlen` attention.
         autocast: dtype of the matrix products; None computes in the dtype of the weights.
     """
-    chosen = batch.loss_positions
+    chosen = batch.counted_loss_positions
     device = batch.input_ids.device.type
     context = contextlib.nullcontext() if autocast is None else torch.autocast(device, dtype=autocast)
     with context:
-        logits = model(**batch.model_inputs, logits_to_keep=chosen).logits[0]
+        logits = model(**batch.model_inputs, logits_to_keep=chosen - batch.computed.start).logits[0]
     logits = logits.float()
     temperatures = batch.temperatures[chosen]
     if bool((temperatures != 1).any()):
@@ -50,7 +50,10 @@ def score(
     values = distribution.gather(-1, batch.targets[chosen, None]).squeeze(-1)
     with torch.no_grad():
         entropy = -(distribution.exp() * distribution).sum() if with_entropy else values.new_zeros(())
-    return Scores(values.new_zeros(batch.targets.shape).index_copy(0, chosen, values), entropy)
+    values = values.new_zeros(batch.targets.shape).index_copy(0, chosen, values)
+    if batch.group is not None:
+        values, entropy = batch.group.join(torch.cat([values, entropy[None]])).split_with_sizes([len(values), 1])
+    return Scores(values, entropy.detach().squeeze())
 
 
 class LogProbabilityError(RuntimeError):
@@ -83,13 +86,13 @@ class Difference:
             self.sum += float(gaps.sum())
             self.tokens += len(gaps)
 
-    def reduce(self, over_ranks: bool) -> None:
-        """Makes the figures those of all ranks."""
+    def reduce(self, over_ranks: bool, group: Any = None) -> None:
+        """Makes the figures those of all ranks, or of those of a group of `torch.distributed`."""
         if over_ranks:
             largest = torch.tensor([self.max], dtype=torch.float64)
             totals = torch.tensor([self.sum, self.tokens], dtype=torch.float64)
-            torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
-            torch.distributed.all_reduce(totals)
+            torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX, group)
+            torch.distributed.all_reduce(totals, group=group)
             self.max, self.sum, self.tokens = float(largest), float(totals[0]), int(totals[1])
 
     @property

@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from rl.policy.presets import load
+from rl.training.expert_parallel import shard_experts
 from rl.training.lora import LoraSettings, add_adapters
 from rl.training.recomputation import checkpoint_activations
 from rl.training.replay import RouterReplay, enable_replay
@@ -51,8 +52,11 @@ class ModelSettings:
             raise ValueError('model.reference is "none", "initial" or a model directory, not empty')
 
 
-def prepare_model(model: str | PreTrainedModel, settings: ModelSettings) -> PreTrainedModel:
+def prepare_model(model: str | PreTrainedModel, settings: ModelSettings, expert_ranks: int = 1) -> PreTrainedModel:
     """The model of a directory that `rl.policy.presets.load` takes, or the given one, set up for training in place.
+
+    Args:
+        expert_ranks: consecutive ranks that share the routed experts; above 1 all ranks call this.
 
     Raises:
         ValueError: a setting that this architecture cannot have (it names its key), or weights that are not float32.
@@ -72,4 +76,6 @@ def prepare_model(model: str | PreTrainedModel, settings: ModelSettings) -> PreT
         checkpoint_activations(prepared, settings.recompute_every)
     if settings.lora is not None:
         add_adapters(prepared, settings.lora)
+    if expert_ranks > 1:
+        shard_experts(prepared, expert_ranks)
     return prepared

@@ -7,7 +7,7 @@ written into the weights reaches the float32 partitions that the next step start
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rl.policy.attention import pop_max_logits, set_max_logit_tracking
-from rl.training import zero
+from rl.training import expert_parallel, zero
 from rl.training.deepspeed_settings import zero_stage
 from rl.training.muonclip import MuonClip, OptimizerConfig, build_optimizer, clip_model_, clippable_attentions, row_factors
 from rl.training.muonclip.partitions import PartitionedMatrices, matrices_of
@@ -24,12 +24,14 @@ from rl.training.trainer_process import Ranks
 __all__ = ["Optimization", "whole_weights"]
 
 
-def whole_weights(model: nn.Module) -> AbstractContextManager[None]:
-    """Inside, every rank can read the model's weights, also where ZeRO partitions them (stage 3); every rank takes part.
+@contextmanager
+def whole_weights(model: nn.Module) -> Iterator[None]:
+    """Inside, every rank can read the model's weights, also where ZeRO partitions them (stage 3) or ranks share the experts.
 
-    Each rank holds all of them for that time. Nothing happens at other stages.
+    Every rank takes part, and holds all of them for that time. Nothing happens where every rank has them anyway.
     """
-    return zero.whole(model.parameters())
+    with zero.whole(model.parameters()), expert_parallel.whole(model.parameters()):
+        yield
 
 
 class Optimization:
@@ -50,6 +52,7 @@ class Optimization:
         self._parameters = [parameter for members in self._members for parameter in members]
         """Trainable ones; their positions are their numbers in a `state_dict`."""
         partitioned = zero_stage(settings) > 0
+        self._shares_experts = expert_parallel.are_sharded(model)
         if zero_stage(settings) == 3:
             zero.mark_expert_blocks(model)
         self.engine, *_ = deepspeed.initialize(
@@ -60,6 +63,8 @@ class Optimization:
             dist_init_required=False,
         )
         self.engine.enable_backward_allreduce = partitioned or ranks.world_size > 1
+        # Set by DeepSpeed for mixture layers of its own: gradients of experts are summed over those that hold the same ones.
+        self.engine.has_moe_layers = self._shares_experts
         self._parts = zero.flat_parts(self.engine.optimizer, self._parameters) if partitioned else []
         if isinstance(self.optimizer, MuonClip):
             self.optimizer.partition(self._matrices())
@@ -111,10 +116,12 @@ class Optimization:
         return [{**group, "params": members} for group, members in groups]
 
     def state(self) -> dict[str, Any]:
-        """`state_dict` of the optimizer as it would be at stage 0; every rank takes part.
+        """`state_dict` of the optimizer as it would be at stage 0 with all experts; every rank takes part.
 
-        The first rank gets it whole, on the CPU where it was partitioned; the others an empty one.
+        The first rank gets it whole, on the CPU where it was cut; the others an empty one.
         """
+        if self._shares_experts:
+            return expert_parallel.whole_state(self.optimizer.state_dict(), self._parameters)
         if not self._parts:
             return self.optimizer.state_dict()
         state: dict[int, dict[str, Tensor]] = {}
@@ -131,7 +138,8 @@ class Optimization:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Takes what `state` gave on the first rank, at any stage and number of ranks; every rank is given all of it."""
         if not self._parts:
-            self.optimizer.load_state_dict(dict(state))
+            held = expert_parallel.local_state(state, self._parameters) if self._shares_experts else state
+            self.optimizer.load_state_dict(dict(held))
             return
         for group, stored in zip(self.optimizer.param_groups, state["param_groups"], strict=True):
             group.update({key: value for key, value in stored.items() if key != "params"})
@@ -149,10 +157,11 @@ class Optimization:
     def changing_weights(self, parameters: Iterable[nn.Parameter] | None = None) -> Iterator[None]:
         """Inside, these parameters (None: all) are whole and may be written, alike on every rank; every rank takes part.
 
-        Afterwards whatever ZeRO keeps of them has the change: without that, the next step would undo it.
+        Afterwards whatever ZeRO keeps of them has the change (without that, the next step would undo it), and so has every
+        rank's part of the experts.
         """
         chosen = list(self.model.parameters() if parameters is None else parameters)
-        with zero.whole(chosen, changed=True):
+        with zero.whole(chosen, changed=True), expert_parallel.whole(chosen, changed=True):
             yield
             with torch.no_grad():
                 ids = {id(parameter) for parameter in chosen}
@@ -176,7 +185,8 @@ class Optimization:
         return found
 
     def _step_whole(self, max_grad_norm: float) -> float:
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_grad_norm or math.inf))
+        clip_grad_norm_ = expert_parallel.clip_grad_norm_ if self._shares_experts else torch.nn.utils.clip_grad_norm_
+        norm = float(clip_grad_norm_(self.model.parameters(), max_grad_norm or math.inf))
         if not math.isfinite(norm):
             self.zero_grad()
             raise FloatingPointError(_not_finite(norm))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rl.training.sequence_parallel import SequenceGroup
 from trajectories.trajectory import Trajectory
 
 __all__ = ["PackedBatch", "TokenRow", "collate", "pack", "plan"]
@@ -120,11 +121,31 @@ class PackedBatch:
     row says."""
     routes: Tensor | None = None
     """[T, layers, experts per token] int16, of the input token of each position; None unless every row has them."""
+    group: SequenceGroup | None = None
+    """The ranks that compute this batch together, each of which has all of it here; None: one rank alone."""
 
     @cached_property
     def loss_positions(self) -> Tensor:
         """[n]: positions whose target is in the loss, ascending."""
         return self.loss_mask.nonzero().squeeze(1)
+
+    @property
+    def computed(self) -> slice:
+        """Positions that this rank's model computes."""
+        total = len(self.targets)
+        return slice(0, total) if self.group is None else self.group.computed(total)
+
+    @property
+    def counted(self) -> slice:
+        """Those of them that no other rank of the group counts; empty where this one only repeats them."""
+        return self.computed if self.group is None else self.group.counted(len(self.targets))
+
+    @cached_property
+    def counted_loss_positions(self) -> Tensor:
+        """[n]: `loss_positions` within `counted`."""
+        inside = torch.zeros_like(self.loss_mask)
+        inside[self.counted] = True
+        return (self.loss_mask & inside).nonzero().squeeze(1)
 
     @cached_property
     def max_length(self) -> int:
@@ -133,16 +154,18 @@ class PackedBatch:
 
     @property
     def model_inputs(self) -> dict[str, Any]:
-        """What a causal model of transformers with the `orrery_varlen` attention takes."""
+        """What a causal model of transformers with the `orrery_varlen` attention takes: the positions that it computes, and
+        the boundaries of the whole."""
+        shared = self.group is not None and self.group.cuts(len(self.targets))
         return {
-            "input_ids": self.input_ids,
-            "position_ids": self.position_ids,
+            "input_ids": self.input_ids[:, self.computed],
+            "position_ids": self.position_ids[:, self.computed],
             "cu_seq_lens_q": self.cu_seq_lens,
             "cu_seq_lens_k": self.cu_seq_lens,
             "max_length_q": self.max_length,
             "max_length_k": self.max_length,
             "use_cache": False,
-        }
+        } | ({"head_exchange": self.group} if shared else {})
 
 
 def pack(rows: Sequence[TokenRow], tokens_per_micro_batch: int, multiple_of: int = 1) -> list[PackedBatch]:

@@ -1,12 +1,14 @@
 """One training iteration: score the rollouts at pi_old, prove that the engine sampled from it, take gradient steps.
 
 Nothing depends on how the batch is split: what normalises is global, parts of a loss add up, gradients are summed over
-ranks. Before the first optimizer step of a batch, every rollout token's log-probability in the engine is compared with
+ranks. Consecutive ranks may share every pass (`parallel.sequence`): they are dealt the same rows, find the same figures, and
+count once. Before the first optimizer step of a batch, every rollout token's log-probability in the engine is compared with
 the trainer's own in float32 (law 5). The weights change in `train_batch` and in `load_checkpoint`, nowhere else.
 """
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,11 @@ from rl.training.lora import lora_state
 from rl.training.model import prepare_model
 from rl.training.objectives import corrected, effective_sample_share, get_objective
 from rl.training.optimization import Optimization, whole_weights
-from rl.training.packing import TokenRow, pack
+from rl.training.packing import PackedBatch, TokenRow, pack
 from rl.training.reference import build_reference
 from rl.training.replay import replayed, routed
 from rl.training.router import RouterLoad, load_metrics, update_router_bias_
+from rl.training.sequence_parallel import check_model, meet
 from rl.training.trainer_batch import (
     MicroBatch,
     PTXBatch,
@@ -47,12 +50,21 @@ class Trainer:
 
         Args:
             model: a directory that `rl.policy.presets.load` takes, or a model with the `orrery_varlen` attention.
+
+        Raises:
+            ValueError: settings that these ranks or this model cannot have; it names the key.
         """
         self.config = config
         self.ranks = ranks or Ranks()
+        config.parallel.check(self.ranks.world_size)
         join(self.ranks)
         self.source = model if isinstance(model, str) else None
-        self.model: Any = prepare_model(model, config.model)
+        self.model: Any = prepare_model(model, config.model, config.parallel.experts)
+        check_model(self.model, config.parallel.sequence)
+        self._group = meet(self.ranks, config.parallel.sequence)
+        """The ranks that share every pass with this one; None: it computes alone."""
+        self._part = (self.ranks.rank // config.parallel.sequence, self.ranks.world_size // config.parallel.sequence)
+        """Which part of the passes is theirs, and of how many."""
         self.reference = build_reference(self.model, config.model.reference)
         counted = config.model.router_statistics or config.model.router_bias_rate
         self.load = RouterLoad(self.model) if counted else None
@@ -100,7 +112,10 @@ class Trainer:
         }
 
     def log_probs(self, token_ids: Sequence[Sequence[int]]) -> list[list[float]]:
-        """log p (nats, float32, temperature 1) of every token but the first of each sequence, given those before it."""
+        """log p (nats, float32, temperature 1) of every token but the first of each sequence, given those before it.
+
+        Each rank computes all of it: one may be asked alone.
+        """
         result: list[list[float]] = [[] for _ in token_ids]
         with torch.no_grad():
             for packed in pack([_every_token(tokens) for tokens in token_ids], self.config.tokens_per_micro_batch):
@@ -140,14 +155,13 @@ class Trainer:
 
     def _work(self, rollouts: Rollouts, steps: list[list[int]]) -> list[list[MicroBatch]]:
         """This rank's passes of each step. Equal steps share their passes, and so the log-probabilities at pi_old."""
-        rank, size = self.ranks.rank, self.ranks.world_size
         made: dict[tuple[int, ...], list[MicroBatch]] = {}
         for members in steps:
             if tuple(members) not in made:
-                passes = micro_batches(rollouts, members, self.config.tokens_per_micro_batch, rank, size)
+                passes = micro_batches(rollouts, members, self.config.tokens_per_micro_batch, *self._part)
                 for micro in passes:
-                    if self.config.model.router_replay != "engine":
-                        micro.routes = None  # "old_policy" replays the trainer's own, whatever the engine says
+                    micro.packed = self._shared(micro.packed)
+                    micro.routes = self._engine_routes(micro.packed)
                 made[tuple(members)] = passes
         return [made[tuple(members)] for members in steps]
 
@@ -155,15 +169,15 @@ class Trainer:
         self, rollouts: Rollouts, steps: list[list[int]], work: list[list[MicroBatch]], scored: "_Scored"
     ) -> None:
         """Float32 forward passes at pi_old over every row that the first step's own passes do not score."""
-        rank, size = self.ranks.rank, self.ranks.world_size
         in_steps = {row for members in steps for row in members}
         rest = [row for row in range(len(rollouts.rows)) if row not in in_steps]
         first = {id(micro) for micro in work[0]} if work and self.config.autocast == "float32" else set()
         due = {id(micro): micro for passes in work for micro in passes if id(micro) not in first}
         self.optimization.track_max_logits(False)
         with torch.no_grad():
-            for packed, counts in scoring_batches(rollouts, rest, self.config.tokens_per_micro_batch, rank, size):
-                with replayed(self.model, packed.routes if self.config.model.router_replay == "engine" else None):
+            for whole, counts in scoring_batches(rollouts, rest, self.config.tokens_per_micro_batch, *self._part):
+                packed = self._shared(whole)
+                with replayed(self.model, self._engine_routes(packed)):
                     scores = score(self.model, packed)
                 if counts:
                     scored.add(packed, *scores)
@@ -207,7 +221,7 @@ class Trainer:
 
     def _backward(self, micro: MicroBatch, scored: "_Scored", number: int, last: bool) -> dict[str, Tensor]:
         autocast = torch.bfloat16 if self.config.autocast == "bfloat16" else None
-        self._count_loads(micro.counts)
+        self._count_loads(micro.counts, micro.packed)
         with routed(self.model, self.config.model.router_replay, micro):
             values, entropy = score(self.optimization.engine, micro.packed, autocast, micro.old_log_probs is None)
         if micro.old_log_probs is None:
@@ -224,20 +238,36 @@ class Trainer:
     def _mixed(self, demonstrations: Sequence[TokenRow]) -> list[PTXBatch]:
         if not demonstrations or not self.config.ptx_weight:
             return []
-        return ptx_batches(demonstrations, self.config.tokens_per_micro_batch, self.ranks.rank, self.ranks.world_size)
+        return ptx_batches(demonstrations, self.config.tokens_per_micro_batch, *self._part)
 
     def _imitate(self, batch: PTXBatch, last: bool) -> float:
         """Adds the gradient of one pass over demonstrations; returns its share of the loss, nats per token."""
         autocast = torch.bfloat16 if self.config.autocast == "bfloat16" else None
-        self._count_loads(batch.counts)
-        loss = batch.loss(score(self.optimization.engine, batch.packed, autocast, with_entropy=False).log_probs)
+        packed = self._shared(batch.packed)
+        self._count_loads(batch.counts, packed)
+        loss = batch.loss(score(self.optimization.engine, packed, autocast, with_entropy=False).log_probs)
         self.optimization.backward(self.config.ptx_weight * loss, last)
         return float(loss.detach())
 
-    def _count_loads(self, enabled: bool | None) -> None:
-        """Whether passes from here on count as load of the experts; None forgets what a step that failed had counted."""
+    def _shared(self, packed: PackedBatch) -> PackedBatch:
+        """The batch as the ranks that share passes compute it."""
+        return packed if self._group is None else replace(packed, group=self._group)
+
+    def _engine_routes(self, packed: PackedBatch) -> Tensor | None:
+        """[positions that this rank computes, ...] where the engine's routes are to be replayed; "old_policy" replays the
+        trainer's own, whatever the engine says."""
+        if self.config.model.router_replay != "engine" or packed.routes is None:
+            return None
+        return packed.routes[packed.computed]
+
+    def _count_loads(self, enabled: bool | None, packed: PackedBatch | None = None) -> None:
+        """Whether passes from here on count as load of the experts; None forgets what a step that failed had counted.
+
+        Args:
+            packed: the next pass, which does not count where it only repeats positions of another rank.
+        """
         if self.load is not None:
-            self.load.track(bool(enabled))
+            self.load.track(bool(enabled) and (packed is None or packed.counted == packed.computed))
             if enabled is None:
                 self.load.pop()
 
@@ -252,20 +282,24 @@ class Trainer:
         return load_metrics(loads)
 
     def _compare(self, scored: "_Scored") -> None:
-        over_ranks = self.ranks.world_size > 1
-        scored.difference.reduce(over_ranks)
-        scored.training_difference.reduce(over_ranks)
+        for difference in (scored.difference, scored.training_difference):
+            difference.reduce(self._part[1] > 1, self._replicas)
         try:
             scored.difference.check(self.config.max_log_prob_difference, self.config.mean_log_prob_difference)
         except RuntimeError:
             self.optimization.zero_grad()
             raise
 
+    @property
+    def _replicas(self) -> Any:
+        """The ranks whose figures add up: those that share passes have the same ones. None: all."""
+        return None if self._group is None else self._group.replicas
+
     def _sum_over_ranks(self, values: dict[str, float]) -> dict[str, float]:
-        if self.ranks.world_size == 1:
+        if self._part[1] == 1:
             return values
         totals = torch.tensor([values[name] for name in sorted(values)], dtype=torch.float64)
-        torch.distributed.all_reduce(totals)
+        torch.distributed.all_reduce(totals, group=self._replicas)
         return dict(zip(sorted(values), totals.tolist(), strict=True))
 
     def _report(

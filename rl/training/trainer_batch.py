@@ -1,7 +1,8 @@
 """How a batch of rollouts falls into optimizer mini-batches, micro-batches and ranks, with nothing lost in the split.
 
 Advantages are given for whole groups; weights and token counts are taken over the whole mini-batch here, before it is
-cut. The cut is a pure function of the rollouts, so every rank finds the same one and takes its own part.
+cut. The cut is a pure function of the rollouts, so every rank finds the same one and takes its own part. Where ranks share
+passes (`rl.training.sequence_parallel`), "rank" is such a group here.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,8 @@ class MicroBatch:
     ref_log_probs: Tensor | None = None
     """[T] of the reference policy, where there is one."""
     routes: Tensor | None = None
-    """[T, layers, experts per token] to replay: the engine's, or those of the first pass at pi_old."""
+    """[T, layers, experts per token] to replay: the engine's, or those of the first pass at pi_old. Of ranks that share the
+    pass, each has those of the positions that it computes."""
 
     @property
     def counts(self) -> bool:

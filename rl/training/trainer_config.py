@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rl.training.deepspeed_settings import SUPPORTED, is_supported
+from rl.training.deepspeed_settings import SUPPORTED, is_supported, zero_stage
 from rl.training.model import ModelSettings
 from rl.training.muonclip import OptimizerConfig
-from rl.training.objectives import CorrectionConfig, check_settings, get_objective
+from rl.training.objectives import CorrectionConfig, check_settings, get_objective, reads_reference
+from rl.training.parallel import ParallelSettings
 from rl.training.schedules import ScheduleConfig
 from rl.training.trainer_batch import MiniBatches
 
@@ -37,11 +38,14 @@ class TrainerConfig:
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this global norm; 0 never clips."""
     tokens_per_micro_batch: int = 4096
-    """Positions per forward pass of one rank; a longer sequence gets a pass of its own."""
+    """Positions per forward pass of one rank, or of the ranks that share it (`parallel.sequence`); a longer sequence gets a pass
+    of its own."""
     autocast: Literal["float32", "bfloat16"] = "float32"
     """Matrix products of the training passes. The log-probabilities at pi_old are float32 always."""
     model: ModelSettings = field(default_factory=ModelSettings)
     """How the model computes."""
+    parallel: ParallelSettings = field(default_factory=ParallelSettings)
+    """How ranks share one pass."""
     max_log_prob_difference: float = 1e-3
     """Largest |engine - trainer| over the rollout tokens of a batch, nats."""
     mean_log_prob_difference: float = 1e-5
@@ -69,6 +73,18 @@ class TrainerConfig:
         for key, (good, wanted) in checks.items():
             if not good:
                 raise ValueError(f"trainer.{key} must be {wanted}, not {getattr(self, key)!r}")
+        if self.model.reference != "none" and not reads_reference(objective, self.objective_settings):
+            raise ValueError(
+                f"trainer.model.reference must be none with objective={self.objective}, not {self.model.reference!r}: it reads "
+                "no reference (k15 does, and grpo with beta above 0)"
+            )
+        if self.parallel.experts > 1 and self.model.lora is not None:
+            raise ValueError(f"trainer.parallel.experts must be 1 with trainer.model.lora, not {self.parallel.experts}")
+        if self.parallel.experts > 1 and zero_stage(self.deepspeed):
+            raise ValueError(
+                f"trainer.deepspeed.zero_optimization.stage must be 0 where trainer.parallel.experts is above 1, not "
+                f"{zero_stage(self.deepspeed)}: the optimizer does not know partitions that only some ranks share"
+            )
         if self.model.lora is not None and self.optimizer.qk_clip_threshold is not None:
             raise ValueError(
                 f"trainer.optimizer.qk_clip_threshold must be null with trainer.model.lora, not "

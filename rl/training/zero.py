@@ -115,12 +115,12 @@ def are_partitioned(model: nn.Module) -> bool:
 
 
 def shape_of(parameter: Any) -> torch.Size:
-    """Of the whole parameter, at every stage."""
-    return getattr(parameter, "ds_shape", parameter.shape)
+    """Of the whole parameter, at every stage, and where ranks share the experts."""
+    return getattr(parameter, "ds_shape", getattr(parameter, "whole_shape", parameter.shape))
 
 
 def number_of_elements(model: nn.Module) -> int:
-    """Over all parameters, at every stage."""
+    """Over all parameters, wherever they are."""
     return sum(shape_of(parameter).numel() for parameter in model.parameters())
 
 

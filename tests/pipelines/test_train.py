@@ -77,6 +77,10 @@ def test_a_world_that_does_not_exist_is_refused_before_anything_starts(orrery, l
             ["learning.schedule.mode=async", "learning.schedule.update=keep", "rollouts.engine.enable_prefix_caching=true"],
             "learning.schedule.update: keep leaves old caches behind",
         ),
+        (
+            ["learning.weight_sync.backend=ipc", "rollouts.replicas=2"],
+            "learning.weight_sync.backend: ipc reaches one engine; with rollouts.replicas=2 set it to memory or disk",
+        ),
         (["learning.recipe.ptx.path={tmp}", "learning.trainer.ptx_weight=0.1"], "{tmp}"),
         (["learning.recipe.ptx.path={tmp}"], "learning.recipe.ptx.path: rows without a weight teach nothing"),
         (["learning.trainer.ptx_weight=0.1"], "learning.trainer.ptx_weight: there is nothing to weigh"),

@@ -15,7 +15,7 @@ from rl.training.objectives.k15 import k15
 from rl.training.objectives.k25 import k25
 from rl.training.objectives.ptx import ptx
 from rl.training.objectives.reinforce import reinforce
-from rl.training.objectives.settings import check_settings
+from rl.training.objectives.settings import check_settings, reads_reference
 from rl.training.objectives.shares import Shares, mini_batch_shares
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "k25",
     "mini_batch_shares",
     "ptx",
+    "reads_reference",
     "reinforce",
 ]
 

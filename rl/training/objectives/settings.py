@@ -1,11 +1,11 @@
-"""Which settings an objective takes, and in which range: a wrong one is found before any rollout is paid for."""
+"""Which settings an objective takes, in which range, and what they make it read: known before any rollout is paid for."""
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["check_settings"]
+__all__ = ["check_settings", "reads_reference"]
 
 Range = tuple[Callable[[float], bool], str]
 
@@ -40,3 +40,10 @@ def check_settings(objective: Callable[..., Any], settings: Mapping[str, Any]) -
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not holds(value):
             raise ValueError(f"{objective.__name__}: {name} must be a number {wanted}, not {value!r}")
+
+
+def reads_reference(objective: Callable[..., Any], settings: Mapping[str, Any]) -> bool:
+    """Whether `ref_log_probs` change anything: always in k15, in grpo where its `beta` is above 0, nowhere else."""
+    said = inspect.signature(objective).bind(None, **settings)
+    said.apply_defaults()
+    return objective.__name__ == "k15" or (objective.__name__ == "grpo" and bool(said.arguments["beta"] > 0))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.training.advantages import group_advantages
-from rl.training.objectives import OBJECTIVES, check_settings, get_objective, k2, mini_batch_shares, ptx
+from rl.training.objectives import OBJECTIVES, check_settings, get_objective, k2, mini_batch_shares, ptx, reads_reference
 from rl.training.objectives.settings import RANGES
 from tests.rl.training.objective_cases import (
     CORRECTIONS,
@@ -192,3 +192,23 @@ def test_every_setting_of_an_objective_has_a_range_that_its_default_is_in(name):
     parameters = list(inspect.signature(OBJECTIVES[name]).parameters.values())[1:]
     assert {parameter.name for parameter in parameters} == set(RANGES[name])
     check_settings(OBJECTIVES[name], {parameter.name: parameter.default for parameter in parameters})
+
+
+@every_objective
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6), beta=st.sampled_from([None, 0.0, 0.3]))
+def test_a_reference_changes_value_or_gradient_exactly_where_the_objective_reads_it(name, seed, beta):
+    objective, inputs = OBJECTIVES[name], batch(seed, valid_share=1.0)
+    wanted = {"beta": beta} if name == "grpo" and beta is not None else {}
+    found = []
+    for given_inputs in (inputs, replace(inputs, ref_log_probs=None)):
+        loss = objective(given_inputs, **wanted).loss
+        found.append((loss.item(), torch.autograd.grad(loss, inputs.log_probs)[0]))
+    same = found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
+    assert same is not reads_reference(objective, wanted)
+
+
+def test_a_reference_is_read_with_the_default_settings_in_k15_alone():
+    assert [name for name in NAMES if reads_reference(OBJECTIVES[name], {})] == ["k15"]
+    with pytest.raises(TypeError, match="gamma"):
+        reads_reference(OBJECTIVES["grpo"], {"gamma": 1.0})

@@ -205,6 +205,12 @@ def test_the_gradient_of_a_batch_that_was_stopped_is_in_no_later_step(stage):
         ({"scheduler": {"type": "OneCycle"}}, False, False),
         ({"gradient_clipping": 5.0}, False, False),
         ({"gradient_accumulation_steps": 4}, False, False),
+        ({"gradient_allreduce_op": "sum"}, False, False),
+        ({"data_efficiency": {"enabled": True}}, False, False),
+        ({"progressive_layer_drop": {"enabled": False}}, False, False),
+        ({"zero_optimization": {"stage": 0, "round_robin_gradients": True}}, False, False),
+        ({"wall_clock_breakdown": True, "zero_optimization": {"stage": 2}}, True, False),
+        ({"fp16": {"enabled": False}}, True, True),
     ],
 )
 def test_what_has_not_been_shown_to_give_the_same_update_is_refused(given, supported, by_sft):
