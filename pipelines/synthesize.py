@@ -30,6 +30,7 @@ from pipelines.synthesis.rows import Chunk
 from pipelines.voices import UserVoice, check_voice
 from rewards.composition import RewardConfig
 from rewards.filters import FilterConfig
+from rl.rollout.engine import EngineError
 from rl.rollout.error_budget import ErrorBudget, ErrorBudgetSpentError
 from services.chat import StoreError
 from simulators.stochastic import ToolTroubles
@@ -223,6 +224,6 @@ register(
     Synthesize,
     run,
     check=check,
-    user_errors=(WorldSpecError, ShardError, UncertifiableError, ErrorBudgetSpentError, StoreError, BenchmarkError),
+    user_errors=(WorldSpecError, ShardError, UncertifiableError, ErrorBudgetSpentError, StoreError, BenchmarkError, EngineError),
     unfinished=lambda summary: bool(summary["faults"]),
 )

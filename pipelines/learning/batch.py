@@ -9,7 +9,7 @@ import torch
 from pipelines.learning.observed import pass_rate
 from pipelines.learning.recipe import DropGroups
 from pipelines.learning.settings import LearningSettings
-from rl.rollout.error_budget import ErrorBudgetSpentError
+from rl.rollout.error_budget import ErrorBudgetSpentError, kind_of
 from rl.training.advantages import group_advantages
 from rl.training.packing import TokenRow
 from rl.training.trainer_batch import Rollouts as Batch
@@ -45,8 +45,10 @@ def training_batch(
     oldest = version if settings.loss_on == "newest" else None
     sampled = [number for number, trajectory in enumerate(trajectories) if trajectory.num_policy_tokens]
     if not sampled:
-        causes = Counter((verdict and verdict.cause) or "no room for a turn" for verdict in verdicts)
-        raise ErrorBudgetSpentError(f"step {step}: no episode has a single sampled token: {causes.most_common(1)[0][0]}")
+        causes = [(verdict and verdict.cause) or "no room for a turn" for verdict in verdicts]
+        kind = Counter(map(kind_of, causes)).most_common(1)[0][0]
+        example = next(cause for cause in causes if kind_of(cause) == kind)
+        raise ErrorBudgetSpentError(f"step {step}: no episode has a single sampled token: {example}")
     rows = [TokenRow.of(trajectories[number], loss_from_version=oldest) for number in sampled]
     valid, groups = valid[sampled], groups[sampled]
     # A row that older weights sampled as a whole counts in its group and has no gradient. A group without any other is left

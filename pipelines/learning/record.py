@@ -6,8 +6,9 @@ recorded rollouts of the iterations after it: what a live engine said is not sai
 
 import itertools
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from rl.rollout.scheduling import Commit, CommitLog, Group, Place, digest_of
 from trajectories import shards
 from trajectories.codec import TASK_SCHEMA, from_row, to_row
 from trajectories.columns import from_batch
-from trajectories.shard_files import Layout, read_batches, verify_shard
+from trajectories.shard_files import Layout, read_batches
 from trajectories.shards import ShardWriter
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory
@@ -28,7 +29,8 @@ class RolloutRecord(AbstractContextManager["RolloutRecord"]):
     """The rollouts of a run as a data set in the order of its commit log, the tasks under ``tasks`` in the order of dispatch.
 
     Both have a shard for each iteration, unless iterations vary in size. The log's line comes before the rollouts that it
-    tells of: an iteration is recorded when both are on the disk.
+    tells of: an iteration is recorded when both are on the disk. Long rollouts take a while to write: whoever runs an event
+    loop stores in another thread, and closing waits for what is being written.
 
     Args:
         prompts: tasks of one iteration.
@@ -46,20 +48,25 @@ class RolloutRecord(AbstractContextManager["RolloutRecord"]):
             self._log = CommitLog(directory / "commits.jsonl")
         except ValueError as error:
             raise UserError(f"{error}; restore the file, or start a new run") from error
-        self.begun = sum(verify_shard(path) == prompts for path in Layout(directory / "tasks", "train").sealed())
+        self._writing, self._closed = threading.Lock(), False
+        self.begun = sum(_rows_in(path) == prompts for path in Layout(directory / "tasks", "train").sealed())
         """Iterations whose tasks are recorded."""
-        rows = sum(verify_shard(path) for path in Layout(directory, "train").sealed())
+        rows = sum(_rows_in(path) for path in Layout(directory, "train").sealed())
         ends = list(itertools.accumulate((commit.rollouts for commit in self.commits), initial=0))
         whole = sum(end <= rows for end in ends[1:])
         if whole < done:
             raise UserError(f"{directory} holds the rollouts of {whole} iterations, the checkpoint has learnt {done}")
         self._log.keep(whole)
         self._stored = self._read(done, ends[done])
-        keep = self.begun * prompts
-        self._tasks = ShardWriter(directory / "tasks", schema=TASK_SCHEMA, rows_per_shard=prompts, resume=True, keep_rows=keep)
-        self._writer = ShardWriter(directory, rows_per_shard=prompts * group_size, resume=True, keep_rows=ends[whole])
-        self.waiting = self._read_waiting()
-        """Unfinished groups at the last commit."""
+        size, keep, place = prompts * group_size, self.begun * prompts, directory / "tasks"
+        with ExitStack() as opened:
+            self._writer = ShardWriter(directory, rows_per_shard=size, resume=True, keep_rows=ends[whole])
+            opened.enter_context(self._writer)
+            self._tasks = ShardWriter(place, schema=TASK_SCHEMA, rows_per_shard=prompts, resume=True, keep_rows=keep)
+            opened.enter_context(self._tasks)
+            self.waiting = self._read_waiting()
+            """Unfinished groups at the last commit."""
+            self._opened = opened.pop_all()
 
     @property
     def commits(self) -> list[Commit]:
@@ -75,14 +82,17 @@ class RolloutRecord(AbstractContextManager["RolloutRecord"]):
         """Record the tasks of an iteration, before its first rollout.
 
         Raises:
-            ValueError: for another iteration than the next.
+            ValueError: for another iteration than the next, or after the end.
         """
-        if iteration != self.begun + 1:
-            raise ValueError(f"the tasks of iteration {self.begun + 1} are to be recorded next, not those of {iteration}")
-        for task in tasks:
-            self._tasks.append(to_row(task))
-        self._tasks.flush()
-        self.begun = iteration
+        with self._writing:
+            if self._closed:
+                raise ValueError(f"{self._directory}: the record is closed; the tasks of iteration {iteration} are not in it")
+            if iteration != self.begun + 1:
+                raise ValueError(f"the tasks of iteration {self.begun + 1} are to be recorded next, not those of {iteration}")
+            for task in tasks:
+                self._tasks.append(to_row(task))
+            self._tasks.flush()
+            self.begun = iteration
 
     def stored(self, step: int) -> list[Group] | None:
         """The recorded groups of an iteration, once; None where there are none."""
@@ -93,20 +103,27 @@ class RolloutRecord(AbstractContextManager["RolloutRecord"]):
 
         Args:
             waiting: groups that stay unfinished.
+
+        Raises:
+            ValueError: for another iteration than the next, or after the end.
         """
-        place = self._waiting_place(step)
-        if waiting:
-            shutil.rmtree(place, ignore_errors=True)
-            shards.write(_rows(waiting), place)
-        self._log.append(Commit.of(step, version, groups, waiting))
-        for row in _rows(groups):
-            self._writer.append(row)
-        self._writer.flush()
-        self._forget_waiting(but=place)
+        with self._writing:
+            if self._closed:
+                raise ValueError(f"{self._directory}: the record is closed; iteration {step} is not in it")
+            place = self._waiting_place(step)
+            if waiting:
+                shutil.rmtree(place, ignore_errors=True)
+                shards.write(_rows(waiting), place)
+            self._log.append(Commit.of(step, version, groups, waiting))
+            for row in _rows(groups):
+                self._writer.append(row)
+            self._writer.flush()
+            self._forget_waiting(but=place)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._tasks.__exit__(kind, error, trace)
-        self._writer.__exit__(kind, error, trace)
+        with self._writing:  # a run that is cancelled leaves `store` behind in its thread
+            self._closed = True
+            self._opened.__exit__(kind, error, trace)
 
     def _read(self, done: int, first: int) -> dict[int, list[Group]]:
         """The groups of every recorded iteration after `done`, whose rollouts begin at row `first`."""
@@ -157,3 +174,8 @@ class RolloutRecord(AbstractContextManager["RolloutRecord"]):
 
 def _rows(groups: Iterable[Group]) -> Iterator[dict[str, object]]:
     return (to_row(trajectory) for group in groups for trajectory in group.trajectories)
+
+
+def _rows_in(shard: Path) -> int:
+    """By its footer alone; the writer that goes on from it reads all of it."""
+    return sum(batch.num_rows for batch in read_batches(shard, columns=[]))

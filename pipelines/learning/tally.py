@@ -38,7 +38,9 @@ class Tally:
     training_max_logprob_difference: float = 0.0
     """The same against the training passes, where they are bfloat16; 0 where they are not."""
     faults: dict[str, int] = field(default_factory=dict)
-    """How often which fault ended an episode."""
+    """How often which kind of fault ended an episode."""
+    fault_examples: dict[str, str] = field(default_factory=dict)
+    """By kind: the first such cause, in full."""
     pass_rates: list[float | None] = field(default_factory=list)
     """Of each iteration; None where no episode was valid."""
     feed: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Tally:
         self.step = step
         self.version = int(figures["version"])
         self.faults = dict(budget.causes)
+        self.fault_examples = budget.examples | self.fault_examples
         self.rollouts += len(trajectories)
         self.tokens += sum(trajectory.num_policy_tokens for trajectory in trajectories)
         self.max_logprob_difference = max(self.max_logprob_difference, figures["log_prob_difference_max"])
@@ -98,6 +101,7 @@ class Tally:
             "last_pass_rate": _mean(known[-tenth:]),
             "pass_rates": self.pass_rates,
             "faults": self.faults,
+            "fault_examples": self.fault_examples,
         }
 
 

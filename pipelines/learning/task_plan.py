@@ -19,6 +19,9 @@ __all__ = ["Place", "TaskPlan"]
 Place = tuple[int, int]
 """(grade, number): which task of which stream."""
 
+_REMEMBERED = 64
+"""Iterations whose places are kept: more than can be on their way, so that nothing is drawn twice."""
+
 
 class TaskPlan:
     """The places of each iteration.
@@ -33,6 +36,9 @@ class TaskPlan:
         self._size, self._seed, self._delay = size, seed, delay
         self._seen: dict[int, list[tuple[int, int, float]]] = {}
         """By iteration: (grade, number, pass rate). All of them, so that any iteration can be drawn again."""
+        self._reached = 0  # iterations from the first one on that have been observed
+        self._newest: tuple[int, dict[int, np.ndarray]] = (0, {})  # rates by grade, after so many iterations
+        self._drawn: dict[int, list[Place]] = {}
 
     @property
     def learns(self) -> bool:
@@ -45,18 +51,21 @@ class TaskPlan:
         Raises:
             ValueError: an iteration that `step` depends on has not been observed.
         """
-        grades = self._curriculum.deal(step, self._size, self._seed)
         if not self.learns:
+            grades = self._curriculum.deal(step, self._size, self._seed)
             return list(zip(grades, range((step - 1) * self._size, step * self._size), strict=True))
         if (missing := self.missing(step)) is not None:
             raise ValueError(f"the tasks of iteration {step} depend on iteration {missing}, which has not been observed")
-        drawn = {grade: iter(self._draw(step, grade, grades.count(grade))) for grade in set(grades)}
-        return [(grade, next(drawn[grade])) for grade in grades]
+        if step not in self._drawn:
+            self._drawn[step] = self._places(step)
+            self._drawn.pop(step - _REMEMBERED, None)
+        return list(self._drawn[step])
 
     def missing(self, step: int) -> int | None:
         """The first iteration that `step` depends on and that has not been observed."""
-        needed = range(1, step - self._delay) if self.learns else ()
-        return next((number for number in needed if number not in self._seen), None)
+        while self._reached + 1 in self._seen:
+            self._reached += 1
+        return self._reached + 1 if self.learns and self._reached + 1 < step - self._delay else None
 
     def observe(self, step: int, rates: Mapping[int, float]) -> None:
         """The pass rates of what iteration `step` has learnt from.
@@ -65,6 +74,8 @@ class TaskPlan:
             rates: by number, counted from 0 over the places of all iterations, those of the first one first.
         """
         drawn = {before: self.places(before + 1) for before in {number // self._size for number in rates}}
+        if step in self._seen:
+            self._forget()
         self._seen[step] = [(*drawn[number // self._size][number % self._size], rate) for number, rate in rates.items()]
 
     def state_dict(self) -> list[Any]:
@@ -73,15 +84,37 @@ class TaskPlan:
 
     def load_state_dict(self, state: Iterable[Any]) -> None:
         self._seen = {step: [(grade, number, rate) for grade, number, rate in entries] for step, entries in state}
+        self._forget()
 
     def weights(self, step: int, grade: int) -> np.ndarray:
         """[pool]: of each problem of a grade at iteration `step`; 1 for one that has not been seen."""
-        rates = np.zeros(self._priority.pool)
-        for number in range(1, step - self._delay):
-            for of, problem, rate in self._seen[number]:
-                if of == grade:
-                    rates[problem] = rate
-        return np.maximum(1.0 - rates, self._priority.floor)
+        rates = self._rates(max(0, step - 1 - self._delay)).get(grade)
+        return np.maximum(1.0 - (np.zeros(self._priority.pool) if rates is None else rates), self._priority.floor)
+
+    def _rates(self, count: int) -> dict[int, np.ndarray]:
+        """[pool] by grade: the newest rate of each problem after `count` iterations, 0 for one that has not been seen.
+
+        What was added up is gone on from; only an iteration of long ago is added up from the first one.
+        """
+        added, newest = self._newest if self._newest[0] <= count else (0, {})
+        if added == count:
+            return newest
+        rates = {grade: of.copy() for grade, of in newest.items()}
+        for number in range(added + 1, count + 1):
+            for grade, problem, rate in self._seen[number]:
+                rates.setdefault(grade, np.zeros(self._priority.pool))[problem] = rate
+        if count > self._newest[0]:
+            self._newest = count, rates
+        return rates
+
+    def _forget(self) -> None:
+        """What was derived from observations that are others now."""
+        self._reached, self._newest, self._drawn = 0, (0, {}), {}
+
+    def _places(self, step: int) -> list[Place]:
+        grades = self._curriculum.deal(step, self._size, self._seed)
+        drawn = {grade: iter(self._draw(step, grade, grades.count(grade))) for grade in set(grades)}
+        return [(grade, next(drawn[grade])) for grade in grades]
 
     def _draw(self, step: int, grade: int, count: int) -> list[int]:
         """`count` different problems, one after the other in proportion to their weights (Efraimidis and Spirakis, 2006)."""

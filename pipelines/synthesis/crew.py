@@ -9,6 +9,7 @@ from pipelines.models import RoleModel, check_model, open_model
 from pipelines.synthesis.rows import Crew
 from pipelines.voices import open_voice
 from rewards.judge import Judge, JudgeConfig, scripted_judge
+from rewards.verifiers.faithfulness import JudgedFaithfulness, JudgedFaithfulnessConfig
 from simulators.stochastic import ToolTroubles
 from simulators.synthesis import ScriptedPolicy
 from simulators.tasks.chat_agent import ChatPolicy
@@ -118,10 +119,16 @@ class Judging:
     """Simple checks in the place of a model: what a run without one can be tried with."""
     rubric: JudgeConfig = field(default_factory=JudgeConfig)
     """What it looks at."""
+    faithful: bool = False
+    """Whether the model also checks the last reply, sentence by sentence, against what the user and the tools said."""
+    faithfulness: JudgedFaithfulnessConfig = field(default_factory=JudgedFaithfulnessConfig)
+    """How it is asked about that."""
 
     def __post_init__(self) -> None:
         if self.scripted and (self.model.endpoint.base_url or self.model.file):
             raise ValueError("scripted: stands in the place of a model; leave out judge.model, or judge.scripted")
+        if self.faithful and self.scripted:
+            raise ValueError("faithful: takes a model, which judge.scripted stands in the place of; leave out one of the two")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +148,13 @@ class Band:
 def open_crew(config: "Synthesize", directory: Path) -> Crew:
     """Everybody, with the records of what models say under `directory`."""
     policy = open_model("policy", config.policy.chat.model, directory) if config.policy.kind == "chat" else None
-    judge = scripted_judge() if config.judge.scripted else open_model("judge", config.judge.model, directory)
+    told = config.judge
+    judge = scripted_judge() if told.scripted else open_model("judge", told.model, directory)
     return Crew(
         voice=open_voice(config.voice, directory),
         policy=policy,
-        judge=Judge(judge, config.judge.rubric) if judge is not None else None,
+        judge=Judge(judge, told.rubric) if judge is not None and told.rubric.criteria else None,
+        faithfulness=JudgedFaithfulness(judge, told.faithfulness) if judge is not None and told.faithful else None,
         decontaminator=_decontaminator(config),
     )
 
@@ -167,8 +176,11 @@ def check_crew(config: "Synthesize") -> None:
         _check_engine(config)
     elif config.policy.engine.path is not None:
         raise UserError(f"policy.engine.path: does not play with policy.kind={config.policy.kind}; set policy.kind=engine")
-    if (config.judge.scripted or _is_named(config.judge.model)) and not config.judge.rubric.criteria:
+    judged = config.judge.rubric.criteria or config.judge.faithful
+    if (config.judge.scripted or _is_named(config.judge.model)) and not judged:
         raise UserError("judge.rubric.criteria: the rubric is empty; name a criterion, or choose a rubric of conf/judge")
+    if config.judge.faithful and not _is_named(config.judge.model):
+        raise UserError("judge.faithful: there is no model to ask; say with judge.model.endpoint.base_url where it is")
     _decontaminator(config)
 
 

@@ -85,4 +85,5 @@ def _judged(config: "Synthesize") -> dict[str, str]:
     judge = config.judge
     name = "scripted checks" if judge.scripted else judge.model.endpoint.model or ("a recorded model" if judge.model.file else "")
     said = {"kept": {"passes": "passes", "near_misses": "passes and near misses", "all": "passes and failures"}[config.keep]}
-    return said | ({"judge": name, "criteria": ", ".join(judge.rubric.criteria)} if name else {"judge": "programs alone"})
+    criteria = [*judge.rubric.criteria, *["faithfulness"] * judge.faithful]
+    return said | ({"judge": name, "criteria": ", ".join(criteria)} if name else {"judge": "programs alone"})

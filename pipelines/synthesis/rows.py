@@ -4,7 +4,7 @@ A pure function of settings and numbers (what live models say is recorded), so w
 nothing. What depends on the rows before (duplicates) is left to the driver.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from pipelines.synthesis.journal import Entry
 from rewards.attribution import attribute
 from rewards.composition import CompositeReward
 from rewards.filters import rule_verdicts
-from rewards.judge import Judge
+from rewards.judge import Judge, Judgement
 from rewards.verdicts import rubric_verdicts
 from rewards.verifiers import verify
+from rewards.verifiers.faithfulness import JudgedFaithfulness
 from services.chat import ChatModel, wait_for
 from simulators.synthesis import about, converse, demonstrate
 from simulators.users.spoken import SpokenVoice
@@ -25,6 +26,7 @@ from trajectories.codec import TASK_SCHEMA, TRAJECTORY_SCHEMA, to_row
 from trajectories.columns import to_batch
 from trajectories.decontamination import Decontaminator
 from trajectories.deduplication import features
+from trajectories.outcomes import Fault
 from trajectories.rewards import Reward
 from trajectories.tasks import Task
 from trajectories.trajectory import Trajectory, Verdict
@@ -45,12 +47,13 @@ class Crew:
     voice: SpokenVoice | None = None
     policy: ChatModel | None = None
     judge: Judge | None = None
+    faithfulness: JudgedFaithfulness | None = None
     decontaminator: Decontaminator | None = None
 
     @property
     def waits(self) -> bool:
         """Whether a dialogue waits for models, so that many should be under way at once."""
-        return self.voice is not None or self.policy is not None or self.judge is not None
+        return any(each is not None for each in (self.voice, self.policy, self.judge, self.faithfulness))
 
 
 @dataclass(frozen=True)
@@ -149,20 +152,38 @@ def _judge(
     if not reward.valid:
         entry.reason = f"fault:{outcome.faults[0].source if outcome.faults else 'infrastructure'}"
         entry.detail = reward.cause
-    elif crew.judge is not None and crew.judge.wants(trajectory) and (config.judge.rubric.rows == "all" or not _failed(verdicts)):
-        judgement = wait_for(crew.judge.judge(task, trajectory))
-        if not config.judge.scripted:
-            models["judge"] = crew.judge.name
-        verdicts += judgement.verdicts
-        is_disliked = judgement.passed is False
-        if judgement.fault is not None:
-            entry.reason, entry.detail = f"fault:{judgement.fault.source}", judgement.fault.message
+    elif config.judge.rubric.rows == "all" or not _failed(verdicts):
+        for judge, judgement in _judgements(config, crew, task, trajectory, reward):
+            if not config.judge.scripted:
+                models["judge"] = judge
+            verdicts += judgement.verdicts
+            is_disliked |= judgement.passed is False
+            if judgement.fault is not None:
+                entry.reason, entry.detail = f"fault:{judgement.fault.source}", judgement.fault.message
+                break
     if entry.reason is None:
         entry.label, why = _label(reward, verdicts, is_disliked)
         entry.reason = None if _is_wanted(config.keep, entry.label) else why
     metadata = {"number": number, **trajectory.metadata, "label": entry.label, "attribution": blame}
     provenance = replace(trajectory.provenance, licence=config.licence, models=models)
     return replace(trajectory, verdicts=verdicts, provenance=provenance, metadata=metadata), entry
+
+
+def _judgements(
+    config: "Synthesize", crew: Crew, task: Task, trajectory: Trajectory, reward: Reward
+) -> Iterator[tuple[str, Judgement]]:
+    """What models say, with their names: of the rubric, then of the last reply sentence by sentence."""
+    if crew.judge is not None and crew.judge.wants(trajectory):
+        yield crew.judge.name, wait_for(crew.judge.judge(task, trajectory))
+    if crew.faithfulness is not None and (config.judge.rubric.rows == "all" or is_pass(reward)):
+        assert trajectory.outcome is not None
+        found, name = crew.faithfulness.verify(task, trajectory.outcome), crew.faithfulness.name
+        if not found.valid:
+            yield name, Judgement(None, fault=Fault("judge", (found.cause or "").removeprefix("judge: ")))
+            return
+        passed = found.value == 1.0
+        why = found.cause or "every sentence that claims something is supported"
+        yield name, Judgement(passed, (Verdict(name, "faithfulness", "pass" if passed else "fail", why),))
 
 
 def _label(reward: Reward, verdicts: Sequence[Verdict], is_disliked: bool) -> tuple[str, str | None]:

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from rl.policy.disk import full_disk_is_an_os_error
 from rl.policy.presets import ModelDirectoryError
+from rl.policy.tokenizer_files import TEMPLATES, check_same_tokenizer
 
 __all__ = ["average", "check_average"]
 
-_TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json", "orrery_policy.json")
 _UNIMPORTANT = ("transformers_version", "_name_or_path", "dtype", "torch_dtype")
 """Keys of config.json that say nothing about the architecture; dtypes are compared tensor by tensor."""
 
@@ -59,6 +59,8 @@ def average(models: Sequence[str | os.PathLike[str]], weights: Sequence[float], 
         for path in first.iterdir():
             if path.is_file() and path.suffix not in (".safetensors", ".bin", ".pt", ".pth") and path.name != "trainer.json":
                 shutil.copyfile(path, target / path.name)
+        if (first / TEMPLATES).is_dir():
+            shutil.copytree(first / TEMPLATES, target / TEMPLATES, dirs_exist_ok=True)
     return len(sources[0])
 
 
@@ -76,7 +78,7 @@ def check_average(models: Sequence[str | os.PathLike[str]], weights: Sequence[fl
     sources = [_tensors(directory) for directory in directories]
     for directory, source in zip(directories[1:], sources[1:], strict=True):
         _check_config(directories[0], directory)
-        _check_tokenizer(directories[0], directory)
+        check_same_tokenizer(directories[0], directory)
         if source.keys() != sources[0].keys():
             unlike = min(source.keys() ^ sources[0].keys())
             raise ModelDirectoryError(f"{directory} and {directories[0]} have different tensors: {unlike} is in one of them")
@@ -125,14 +127,6 @@ def _check_config(one: Path, other: Path) -> None:
             raise ModelDirectoryError(
                 f"{other} and {one} have different architectures: {key} is {second.get(key)} and {first.get(key)}"
             )
-
-
-def _check_tokenizer(one: Path, other: Path) -> None:
-    for name in _TOKENIZER:
-        here, there = (directory / name for directory in (one, other))
-        same = here.is_file() == there.is_file() and (not here.is_file() or here.read_bytes() == there.read_bytes())
-        if not same:
-            raise ModelDirectoryError(f"{other} and {one} have different tokenizers: {name} differs")
 
 
 def _check_headers(one: Mapping[str, Path], other: Mapping[str, Path]) -> None:

@@ -3,14 +3,18 @@
 import json
 import shutil
 import tempfile
+import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import UserError
+from pipelines.learning import record as learning_record
 from pipelines.learning.record import RolloutRecord
 from pipelines.learning.tally import Tally
 from pipelines.run_directory import RunDirectory
@@ -108,6 +112,64 @@ def test_a_run_that_ends_by_an_error_keeps_what_it_sampled(tmp_path):
         store(record, 1)
         raise RuntimeError("weight sync")
     assert RolloutRecord(tmp_path, 1, ROWS, 0).stored(1) == [group(1)]
+
+
+def test_a_run_that_ends_while_another_thread_stores_keeps_the_whole_iteration(tmp_path, monkeypatch):
+    writing, go_on, rows = threading.Event(), threading.Event(), learning_record._rows
+
+    def slowly(groups):
+        for number, row in enumerate(rows(groups)):
+            yield row
+            if number == 0:
+                writing.set()
+                go_on.wait()
+
+    monkeypatch.setattr(learning_record, "_rows", slowly)
+    record = RolloutRecord(tmp_path, 1, ROWS, 0)
+    record.begin(1, tasks(1))
+    storing = threading.Thread(target=record.store, args=(1, 0, [group(1)]))
+    with pytest.raises(KeyboardInterrupt), record:
+        storing.start()
+        writing.wait()
+        threading.Timer(0.1, go_on.set).start()
+        raise KeyboardInterrupt
+    assert RolloutRecord(tmp_path, 1, ROWS, 0).stored(1) == [group(1)], "closing has waited for it"
+    storing.join()
+    with pytest.raises(ValueError, match="the record is closed; iteration 2 is not in it"):
+        record.store(2, 1, [group(2)])
+    assert len((tmp_path / "commits.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_resumed_run_reads_each_shard_once_and_once_more_what_it_learns_from_again(tmp_path, monkeypatch):
+    with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
+        for step in (1, 2, 3):
+            store(record, step)
+    whole, read_rows = pq.ParquetFile.iter_batches, Counter()
+
+    def counted(file, *args, columns=None, **kwargs):
+        for batch in whole(file, *args, columns=columns, **kwargs):
+            read_rows[batch.num_columns > 0, batch.schema.get_field_index("segments") >= 0] += batch.num_rows
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    RolloutRecord(tmp_path, 1, ROWS, 2)
+    assert read_rows[True, True] == 3 * ROWS + ROWS, "rollouts: all of them to verify them, and those of iteration 3"
+    assert read_rows[True, False] == 3 + 1, "tasks: the same"
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(tmp_path):
+    with RolloutRecord(tmp_path, 1, ROWS, 0) as record:
+        store(record, 1)
+        store(record, 2)
+    shard = tmp_path / "tasks" / "data" / "train-00000-of-00002.parquet"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:4] + bytes(20) + good[24:])  # its footer is as it was
+    with pytest.raises(ShardError, match=r"tasks/data/train-00000-of-00002.parquet is truncated or damaged"):
+        RolloutRecord(tmp_path, 1, ROWS, 2)
+    shard.write_bytes(good)
+    with RolloutRecord(tmp_path, 1, ROWS, 2) as again:
+        assert again.tasks(1) == tasks(1)
+    assert kept(tmp_path) == [*episodes(1), *episodes(2)]
 
 
 @given(st.integers(0, 2 * ROWS), st.booleans())
@@ -246,4 +308,17 @@ def test_the_summary_holds_the_issues_figures_and_weighs_differences_by_tokens()
     assert summary["training_max_logprob_difference"] == pytest.approx(3e-2)
     assert (summary["first_pass_rate"], summary["last_pass_rate"]) == (0.1, 0.3)
     assert summary["min_probe_coverage"] == pytest.approx(0.97)
-    assert summary["faults"] == {}
+    assert summary["faults"] == {} and summary["fault_examples"] == {}
+
+
+def test_the_first_example_of_a_fault_is_kept_over_checkpoints():
+    tally = Tally()
+    for step in (1, 2):
+        budget = ErrorBudget(0.5)  # as a resumed run begins: it counts on and has seen no example
+        budget.spend([Reward.invalid(f"engine: request {step}/task/0 failed"), Reward.invalid(f"tool: broke in step {step}")])
+        tally.add_step(step, episodes(step), figures(step), 0.5, budget)
+    assert tally.summary()["fault_examples"] == {
+        "engine: request … failed": "engine: request 1/task/0 failed",
+        "tool: broke in step 1": "tool: broke in step 1",
+        "tool: broke in step 2": "tool: broke in step 2",
+    }

@@ -14,13 +14,15 @@ import pipelines.synthesize as page
 from pipelines.errors import UserError
 from pipelines.models import RoleModel
 from pipelines.progress import Progress
-from pipelines.synthesis.crew import ChatPlayer, EnginePlayer, Judging, Player, check_crew, check_records
+from pipelines.synthesis.crew import ChatPlayer, EnginePlayer, Judging, Player, check_crew, check_records, open_crew
 from pipelines.synthesis.journal import SafePoint, safe_point
 from pipelines.synthesis.report import describe
 from pipelines.synthesis.rows import Chunk, Crew, _label, make_chunk
 from pipelines.synthesize import Synthesize, check
 from pipelines.voices import UserVoice
 from rewards.judge import JudgeConfig
+from rewards.judge.exhibit import read_shown
+from rewards.verifiers.faithfulness import JudgedFaithfulness, JudgedFaithfulnessConfig
 from services.chat import ChatReply, ChatRequest, OptionalEndpointConfig, ScriptedChatModel
 from simulators.stochastic import ToolTroubles
 from simulators.stochastic.rates import ReadRates
@@ -105,6 +107,46 @@ def test_the_model_that_spoke_for_the_user_is_named_where_it_spoke() -> None:
     spoke = [[message["role"] for message in row["messages"]].count("user") > 1 for row in rows]
     assert any(spoke) and not all(spoke)
     assert [row["models"] for row in rows] == [{"user": "scripted"} if spoken else {} for spoken in spoke]
+
+
+def sentences_judged(request: ChatRequest) -> str:
+    """Nothing is supported where the user wants to cancel; elsewhere every sentence is, by the first word of the first source."""
+    passages = read_shown(request.messages[1].content)
+    word = passages[0].text.split()[0]
+    good = {"reason": "Said so.", "source": 0, "evidence": word, "verdict": "supported"}
+    bad = {"reason": "Nobody said so.", "source": None, "evidence": "", "verdict": "unsupported"}
+    said = bad if "cancel" in passages[0].text.lower() else good
+    entries = [{"number": number} | said for number, passage in enumerate(passages) if passage.kind == "assistant"]
+    return json.dumps({"fence": request.messages[1].content[2:18], "sentences": entries})
+
+
+def test_a_model_that_checks_sentences_gives_a_verdict_of_its_own_and_a_broken_one_gives_none() -> None:
+    config = Synthesize(count=12, keep="all", tasks=TaskStream(families=("act",), worlds=("order_desk",)))
+    judge = JudgedFaithfulness(ScriptedChatModel(lambda request: ChatReply(Message("assistant", sentences_judged(request)))))
+    chunk = make_chunk(config, Crew(faithfulness=judge), range(12))
+    labels = set()
+    for row in from_batch(chunk.rows):
+        (verdict,) = [verdict for verdict in row["verdicts"] if verdict["judge"] == "scripted"]
+        assert verdict["criterion"] == "faithfulness" and verdict["reasons"] and row["models"] == {"judge": "scripted"}
+        labels.add((verdict["verdict"], row["metadata"]["label"]))
+    assert labels == {("pass", "pass"), ("fail", "near_miss")}
+    silent = JudgedFaithfulness(ScriptedChatModel(lambda _: "Fine."), JudgedFaithfulnessConfig(attempts=1))
+    broken = make_chunk(config, Crew(faithfulness=silent), range(2))
+    assert {entry.reason for entry in broken.entries} == {"fault:judge"} and broken.rows.num_rows == 0
+    assert all("cannot be used" in (entry.detail or "") for entry in broken.entries)
+
+
+def test_the_model_that_checks_sentences_is_switched_on_by_its_key(tmp_path: Path) -> None:
+    rubric = JudgeConfig()
+    config = Synthesize(judge=Judging(model=ENDPOINT, rubric=rubric, faithful=True))
+    check_crew(config)
+    crew = open_crew(config, tmp_path)
+    assert crew.judge is None and crew.faithfulness is not None and crew.waits
+    assert open_crew(replace(config, judge=replace(config.judge, faithful=False)), tmp_path).faithfulness is None
+    with pytest.raises(UserError, match=r"^judge\.faithful: there is no model to ask"):
+        check_crew(Synthesize(judge=Judging(faithful=True)))
+    with pytest.raises(ValueError, match="^faithful: takes a model, which judge.scripted stands in the place of"):
+        Judging(faithful=True, scripted=True)
 
 
 def plainly(request: ChatRequest) -> str:

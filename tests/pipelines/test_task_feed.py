@@ -109,6 +109,44 @@ def test_the_newest_rate_of_a_problem_counts():
     assert [plan.weights(step, 0).tolist() for step in (1, 2, 3)] == [[1.0], [0.05], [0.75]]
 
 
+def summed_up(plan: TaskPlan, step: int, grade: int, pool: int, delay: int) -> list[float]:
+    """The weights from the whole history."""
+    rates = [0.0] * pool
+    for number, entries in plan.state_dict():
+        for of, problem, rate in entries if number < step - delay else ():
+            if of == grade:
+                rates[problem] = rate
+    return [max(1.0 - rate, 0.05) for rate in rates]
+
+
+@given(curricula(), st.integers(0, 2), st.integers(4, 9), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), max_size=8))
+@settings(max_examples=40)
+def test_weights_are_those_of_the_whole_history_whenever_they_are_asked_for(curriculum, delay, pool, asked):
+    plan = TaskPlan(RecipeSettings(curriculum=curriculum, priority=Priority(pool=pool)), 4, 3, delay)
+    places = walk(plan, range(1, 9), delay, [], policy=5)
+    for step, grade in asked:
+        assert plan.weights(step, grade).tolist() == summed_up(plan, step, grade, pool, delay)
+    plan.observe(2, {4 + at: 0.75 for at in range(3)})  # told anew
+    for step, grade in asked:
+        assert plan.weights(step, grade).tolist() == summed_up(plan, step, grade, pool, delay)
+    assert plan.places(1) == places[0]
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3])
+def test_each_iteration_is_added_up_once(delay):
+    read: Counter[int] = Counter()
+
+    class Counted(dict):
+        def __getitem__(self, number):
+            read[number] += 1
+            return super().__getitem__(number)
+
+    plan = TaskPlan(RecipeSettings(priority=Priority(pool=8)), 4, 0, delay)
+    plan._seen = Counted()
+    walk(plan, range(1, 101), delay, [], policy=0)
+    assert read == Counter(range(1, 100 - delay))
+
+
 def test_groups_may_be_learnt_from_in_another_iteration_than_they_were_drawn_for():
     recipe = RecipeSettings(priority=Priority(pool=6))
     plan = TaskPlan(recipe, 2, 0, delay=1)

@@ -91,7 +91,7 @@ class JudgedFaithfulnessConfig:
 
 
 class JudgedFaithfulness:
-    """Judges replies one at a time; as many at once as are awaited.
+    """Judges replies one at a time; as many at once as are awaited. Can be sent to other processes if `model` can.
 
     Args:
         model: limits, retries and records are its own matter.
@@ -100,6 +100,7 @@ class JudgedFaithfulness:
     version: int = 1
 
     def __init__(self, model: ChatModel, config: JudgedFaithfulnessConfig | None = None) -> None:
+        self.name = model.name
         self._model, self._config = model, config or JudgedFaithfulnessConfig()
         self._grader = f"judged_faithfulness/{self.version}"
 

@@ -103,7 +103,9 @@ def test_one_model_is_no_average(models):
 
 def test_another_architecture_and_another_tokenizer_are_named(models, copy):
     change(copy / "tokenizer.json", version="2.0")
-    with pytest.raises(ModelDirectoryError, match=r"different tokenizers: tokenizer\.json differs"):
+    with pytest.raises(
+        ModelDirectoryError, match=r"different tokenizers: tokenizer\.json differs: version is \"2\.0\" and \"1\.0\"$"
+    ):
         check_average([models[0], copy], (0.5, 0.5))
     change(copy / "config.json", hidden_size=128)
     with pytest.raises(ModelDirectoryError, match="different architectures: hidden_size is 128 and 64"):
@@ -111,6 +113,54 @@ def test_another_architecture_and_another_tokenizer_are_named(models, copy):
     change(copy / "config.json", quantization_config={"quant_method": "fp8"})
     with pytest.raises(ModelDirectoryError, match="copy is quantised"):
         check_average([models[0], copy], (0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        (
+            "tokenizer_config.json",
+            {"eos_token": "w1"},
+            r'tokenizers: tokenizer_config.json differs: eos_token is "w1" and absent$',
+        ),
+        ("tokenizer_config.json", {"add_bos_token": True}, "tokenizers: tokenizer_config.json differs: add_bos_token is true"),
+        ("tokenizer_config.json", {"chat_template": "{{ messages }}"}, r"chat templates: tokenizer_config.json differs: line 1"),
+        ("vocab.json", {}, r"tokenizers: vocab\.json is in one of them alone$"),
+        ("tiktoken.model", {}, r"tokenizers: tiktoken\.model is in one of them alone$"),
+        ("orrery_policy.json", {"dialect": "qwen3"}, r"tokenizers: orrery_policy\.json is in one of them alone$"),
+    ],
+)
+def test_whatever_makes_other_tokens_or_dialogues_is_named_with_its_file(models, copy, tmp_path, name, values, message):
+    path = copy / name
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.is_file() else {}) | values))
+    with pytest.raises(ModelDirectoryError, match=f"copy and .* have different {message}"):
+        average([models[0], copy], (0.5, 0.5), tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_chat_templates_are_compared_by_their_text_wherever_it_is_kept(models, copy, tmp_path):
+    other = Path(shutil.copytree(models[0], tmp_path / "other"))
+    text = "{%- for message in messages %}\n{{- message.content }}\n{%- endfor %}\n"
+    change(copy / "tokenizer_config.json", chat_template=[{"name": "default", "template": text}])
+    (other / "chat_template.jinja").write_text(text)
+    check_average([other, copy], (0.5, 0.5))
+    (other / "additional_chat_templates").mkdir()
+    (other / "additional_chat_templates" / "tool_use.jinja").write_text(text)
+    with pytest.raises(ModelDirectoryError, match=r"different chat templates: tool_use\.jinja differs: line 1 is absent and"):
+        check_average([other, copy], (0.5, 0.5))
+    shutil.copytree(other / "additional_chat_templates", copy / "additional_chat_templates")
+    average([other, copy], (0.5, 0.5), tmp_path / "merged")
+    assert (tmp_path / "merged" / "additional_chat_templates" / "tool_use.jinja").read_text() == text
+    (other / "chat_template.jinja").write_text(text.replace("message.content", "message.content | trim"))
+    with pytest.raises(ModelDirectoryError, match=r'line 2 is "{{- message.content }}" and "{{- message.content | trim }}"$'):
+        check_average([other, copy], (0.5, 0.5))
+
+
+def test_what_changes_no_token_is_no_difference(models, copy):
+    change(copy / "tokenizer_config.json", model_max_length=17, name_or_path="elsewhere", padding_side="left")
+    (copy / "special_tokens_map.json").write_text("{}")
+    (copy / "tokenizer.json").write_text(json.dumps(json.loads((copy / "tokenizer.json").read_text()), indent=7))
+    check_average([models[0], copy], (0.5, 0.5))
 
 
 @pytest.mark.parametrize(
