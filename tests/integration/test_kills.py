@@ -73,9 +73,9 @@ async def test_a_run_whose_vllm_is_killed_in_the_middle_of_turns_goes_on_with_th
             parts = (trainer, LocalTasks(plan.prompts_per_step), CompositeReward(), playing, run)
             summary = await iterate(plan, policy, *parts, Progress(stream=io.StringIO()), seed=SEED)
         await killing
-        left = await playing.engine._serving.process_ids()
+        left = [psutil.Process(process) for process in await playing.engine._serving.process_ids()]
     trainer.exporter.close()
-    assert not [process for process in left if psutil.pid_exists(process)]
+    assert not psutil.wait_procs(left, timeout=20)[1], "engine and actor end with the run"
     assert summary["engine"]["restarts"] == 2 and summary["train"]["faults"] == {}
     assert summary["train"]["max_logprob_difference"] <= 1e-3, "every token is its version's"
     log = CommitLog(tmp_path / "run" / "rollouts" / "commits.jsonl").commits
@@ -115,19 +115,15 @@ async def test_when_a_rank_dies_in_a_training_step_the_others_are_ended_and_it_i
     save(nano(), tokenizer(), tmp_path / "nano")
     config = TrainerConfig(tokens_per_micro_batch=80, gradient_steps=200, mini_batches="whole")
     group = await TrainerGroup.start(config, str(tmp_path / "nano"), Placement(ranks=2, threads=1))
-    ranks = {child.pid for child in psutil.Process().children(recursive=True) if "TrainerActor" in " ".join(child.cmdline())}
+    ranks = [child for child in psutil.Process().children(recursive=True) if "TrainerActor" in " ".join(child.cmdline())]
     assert len(ranks) == 2
     try:
         with pytest.raises(TrainerDiedError, match=r"trainer: rank [01] of 2 died.*resume=auto goes on"):
             async with naming_dead_ranks(group):
                 step = asyncio.ensure_future(group.train_batch(rollouts(nano(), groups=6)))
                 await asyncio.sleep(3)
-                os.kill(max(ranks), signal.SIGKILL)
+                ranks[-1].kill()
                 await step
     finally:
         await group.close()
-    for _ in range(100):
-        if not any(map(psutil.pid_exists, ranks)):
-            break
-        await asyncio.sleep(0.1)
-    assert not any(map(psutil.pid_exists, ranks))
+    assert not psutil.wait_procs(ranks, timeout=20)[1]
