@@ -10,6 +10,10 @@ export VLLM_NO_USAGE_STATS := 1
 export DO_NOT_TRACK := 1
 export TOKENIZERS_PARALLELISM := false
 
+# Test files run side by side, each process of them on one thread.
+TEST_WORKERS ?= 2
+test test-all: export OMP_NUM_THREADS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test test-all planted lint bench clean
 
@@ -27,10 +31,10 @@ lint: setup ## ruff and mypy
 	@$(BIN)/mypy
 
 test: lint ## the everyday tier: lint, unit and property tests, the loop at a tiny size with real engines
-	@$(BIN)/python -m pytest -m "not slow and not planted"
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not planted"
 
 test-all: lint ## everything: the everyday tier and the long integration tests
-	@$(BIN)/python -m pytest -m "not planted"
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not planted"
 
 planted: setup ## recall and precision of every detector on errors planted in 10,000 rows: the tables of the docs (a quarter of an hour)
 	@$(BIN)/python -m pytest -m planted -s

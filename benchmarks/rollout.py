@@ -36,7 +36,7 @@ class RolloutBenchmark:
     in_flight: int = 128
     """Episodes that run together."""
     engine: EngineConfig = field(
-        default_factory=lambda: EngineConfig(model="", max_model_len=512, max_num_seqs=96, kv_cache_gb=0.5)
+        default_factory=lambda: EngineConfig(model="", max_model_len=512, max_num_seqs=96, kv_cache_gb=0.5, threads=1)
     )
     """Of both engines; an empty engine.model stands for the policy of the whole benchmark."""
 
@@ -51,7 +51,7 @@ class RolloutBenchmark:
         return max(self.prompts, self.episodes)
 
     def quick(self) -> "RolloutBenchmark":
-        engine = replace(self.engine, max_num_seqs=8, kv_cache_gb=0.25, spin=False)  # kind to a busy machine
+        engine = replace(self.engine, max_num_seqs=8, kv_cache_gb=0.25)
         return replace(self, prompts=8, new_tokens=8, episodes=4, in_flight=8, engine=engine)
 
 

@@ -31,8 +31,8 @@ from pipelines.structured import build, nearest, plain
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = (
-    "quickstart", "evolve", "gym", "validate", "inspect", "synthesize", "export", "sft", "train", "long2short", "evaluate",
-    "controls", "bench", "serve-mcp",
+    "quickstart", "evolve", "gym", "validate", "inspect", "synthesize", "export", "sft", "train", "rescore", "long2short",
+    "evaluate", "controls", "bench", "serve-mcp",
 )  # fmt: skip
 
 # Set before any engine is imported: no calls to a hub, no usage reports, tokenizers that may be forked.

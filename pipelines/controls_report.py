@@ -1,7 +1,7 @@
 """What the arms of `orrery controls` are worth, side by side: gains paired by task, and curves while learning."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from trajectories.codec import from_row
 from trajectories.shards import read
 from trajectories.trajectory import Trajectory
 
-__all__ = ["Outcome", "gain_over_seeds", "learning_curve", "summary_of", "write_report"]
+__all__ = ["Outcome", "gain_over_seeds", "lead_over_seeds", "learning_curve", "summary_of", "write_report"]
 
 _ITERATIONS_PER_POINT = 5
 """Of a learning curve: enough groups for an interval that says something."""
@@ -56,11 +56,16 @@ def summary_of(by_seed: Mapping[int, Outcome], seed: int) -> dict[str, Any]:
 
 def gain_over_seeds(outcomes: Sequence[Outcome], seed: int) -> Estimate:
     """Mean gain over all tasks of all seeds: of these runs; how runs of other seeds would scatter, it does not say."""
-    differences: list[float] = []
-    for outcome in outcomes:
-        after, before = outcome.pairs()
-        differences += [late - early for late, early in zip(after, before, strict=True)]
-    return bootstrap_mean(differences, seed=seed)
+    return _mean_difference([outcome.pairs() for outcome in outcomes], seed)
+
+
+def lead_over_seeds(arm: Mapping[int, Outcome], other: Mapping[int, Outcome], seed: int) -> Estimate:
+    """Mean of what one arm passes more than another after learning, paired by task, over all seeds; as `gain_over_seeds`."""
+    return _mean_difference([replace(arm[number], before=other[number].values).pairs() for number in arm], seed)
+
+
+def _mean_difference(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], seed: int) -> Estimate:
+    return bootstrap_mean([one - other for ones, others in pairs for one, other in zip(ones, others, strict=True)], seed=seed)
 
 
 def write_report(
@@ -79,10 +84,11 @@ def write_report(
         rows.append(["", "teacher", f"{teacher[number]['pass']:.3f} ({low:.3f} to {high:.3f})", "", ""])
     report.text("Pass rates on held-out tasks at temperature 1, one episode each; gains are paired by task; 95 % intervals.")
     report.section("Seeds", table(["seed", "arm", "pass rate", "gain over the cold start", "seconds"], rows))
-    means = [
-        [arm, _shown(gain_over_seeds(list(by_seed.values()), seed), "+")] for arm, by_seed in outcomes.items()
-    ]
-    report.section("All seeds", table(["arm", "mean gain"], means))
+    means = []
+    for arm, by_seed in outcomes.items():
+        lead = "" if arm == "rl" else _shown(lead_over_seeds(by_seed, outcomes["rl"], seed), "+")
+        means.append([arm, _shown(gain_over_seeds(list(by_seed.values()), seed), "+"), lead])
+    report.section("All seeds", table(["arm", "mean gain", "lead over rl"], means))
     curves = {arm: learning_curve([run.path / f"seed-{number}" / arm for number in by_seed]) for arm, by_seed in outcomes.items()}
     if drawn := {arm: points for arm, points in curves.items() if points}:
         draw([_panel(drawn)], run.path / "curves.png")

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines import composition
 from pipelines.controls import ARMS, Controls, _overrides, _typed
-from pipelines.controls_report import Outcome, gain_over_seeds, learning_curve, summary_of, write_report
+from pipelines.controls_report import Outcome, gain_over_seeds, lead_over_seeds, learning_curve, summary_of, write_report
 from pipelines.run_directory import RunDirectory
 from pipelines.schema import load
 from pipelines.structured import build, plain
@@ -46,6 +46,13 @@ def test_the_mean_over_seeds_weighs_tasks():
     assert found["gain"]["mean"] == pytest.approx(2 / 6)
 
 
+def test_one_arm_leads_another_by_what_it_passes_more_of_the_same_tasks():
+    arm = {4: outcome([1, 1, None, 0], [0, 0, 0, 0]), 9: outcome([1], [0])}
+    other = {9: outcome([0], [0]), 4: outcome([1, 0, 1, None], [1, 1, 1, 1])}
+    assert lead_over_seeds(arm, other, 0).mean == pytest.approx((0 + 1 + 1) / 3), "two tasks lack a verdict on one side"
+    assert lead_over_seeds(other, arm, 0).mean == pytest.approx(-2 / 3)
+
+
 def test_the_settings_of_a_run_survive_the_way_through_a_command_line():
     quickstart = build(load("quickstart").config, composition.composed("quickstart", ["rollouts.engine.kv_cache_gb=0.25"]))
     settings = plain(quickstart)
@@ -61,7 +68,8 @@ def test_the_report_shows_every_arm_of_every_seed(tmp_path: Path):
     with RunDirectory.open("controls", {}, out=tmp_path / "run") as run:
         write_report(run, 0, outcomes, {5: {"pass": 0.65, "ci95": [0.6, 0.7]}})
     report = (tmp_path / "run/report.md").read_text()
-    assert report.count("| shuffled |") == 2 and "+0.500 (" in report and "0.650 (0.600 to 0.700)" in report
+    assert report.count("| shuffled |") == 2 and "| +0.000 (+0.000 to +0.000) |" in report
+    assert "+0.500 (" in report and "0.650 (0.600 to 0.700)" in report
     json.dumps(summary_of(outcomes["rl"], 0))
 
 
