@@ -46,7 +46,7 @@ class RolloutSettings:
     limits: RolloutLimits = field(default_factory=RolloutLimits)
     """Where an episode is cut off; limits.max_turns goes for the environments too."""
     in_flight: int = 96
-    """Episodes that run together; somewhat more than engine.max_num_seqs keeps the engine full."""
+    """Episodes that run together; somewhat more than engine.max_num_seqs of all replicas keeps them full."""
     waiting_environments: int = 512
     """Environments of unfinished episodes that stay in the pool until the episode goes on; those of further ones are given
     back, and brought back by playing what the agent said again. It decides memory and time, never results."""
